@@ -1,0 +1,98 @@
+//! Metric names and labels, in the four golden signals' order. Durations are seconds. A name here is the exposed name:
+//! counters end in `_total`, units are part of the name.
+
+// --- labels
+/// On every series: the same word as in logs and streams.
+pub const SERVICE: &str = "service";
+pub const HTTP_REQUEST_METHOD: &str = "http_request_method";
+pub const HTTP_ROUTE: &str = "http_route";
+pub const HTTP_RESPONSE_STATUS_CODE: &str = "http_response_status_code";
+pub const SERVER_ADDRESS: &str = "server_address";
+pub const SERVER_PORT: &str = "server_port";
+pub const ERROR_TYPE: &str = "error_type";
+pub const DB_SYSTEM_NAME: &str = "db_system_name";
+pub const DB_OPERATION_NAME: &str = "db_operation_name";
+pub const DB_COLLECTION_NAME: &str = "db_collection_name";
+pub const MESSAGING_SYSTEM: &str = "messaging_system";
+pub const MESSAGING_OPERATION_NAME: &str = "messaging_operation_name";
+pub const MESSAGING_DESTINATION_NAME: &str = "messaging_destination_name";
+pub const QUEUE: &str = "queue";
+pub const STATE: &str = "state";
+pub const JOB: &str = "job";
+pub const OUTCOME: &str = "outcome";
+pub const PRIORITY: &str = "priority";
+pub const FROM: &str = "from";
+pub const TO: &str = "to";
+/// Set to `true` on the one series that collects what exceeded the cap.
+pub const OVERFLOW: &str = "otel_metric_overflow";
+
+// --- traffic, errors, latency
+pub const HTTP_SERVER_REQUEST_DURATION: &str = "http_server_request_duration_seconds";
+pub const HTTP_SERVER_ACTIVE_REQUESTS: &str = "http_server_active_requests";
+
+// --- dependencies
+pub const HTTP_CLIENT_REQUEST_DURATION: &str = "http_client_request_duration_seconds";
+pub const DB_CLIENT_OPERATION_DURATION: &str = "db_client_operation_duration_seconds";
+pub const MESSAGING_CLIENT_OPERATION_DURATION: &str = "messaging_client_operation_duration_seconds";
+
+// --- saturation: queues
+pub const QUEUE_DEPTH: &str = "queue_depth";
+pub const QUEUE_OLDEST_MESSAGE_AGE: &str = "queue_oldest_message_age_seconds";
+/// Values of [`STATE`] on [`QUEUE_DEPTH`].
+pub const QUEUE_STATES: &[&str] = &[STATE_VISIBLE, STATE_IN_FLIGHT, STATE_DELAYED];
+pub const STATE_VISIBLE: &str = "visible";
+pub const STATE_IN_FLIGHT: &str = "in_flight";
+pub const STATE_DELAYED: &str = "delayed";
+
+// --- worker
+pub const MESSAGING_PROCESS_DURATION: &str = "messaging_process_duration_seconds";
+pub const JOB_QUEUE_LATENCY: &str = "job_queue_latency_seconds";
+/// Value of [`JOB`] for a message that names no job.
+pub const JOB_UNKNOWN: &str = "unknown";
+/// Values of [`OUTCOME`] on worker metrics.
+pub const OUTCOME_SUCCESS: &str = "success";
+/// The job was done before: a redelivery without effect.
+pub const OUTCOME_DUPLICATE: &str = "duplicate";
+/// The attempt failed and will be redelivered.
+pub const OUTCOME_RETRY: &str = "retry";
+/// The last attempt failed; the queue moves the message to the dead-letter queue.
+pub const OUTCOME_DEAD: &str = "dead";
+
+// --- business
+pub const TASKS_CREATED: &str = "tasks_created_total";
+pub const TASK_TRANSITIONS: &str = "task_transitions_total";
+pub const OUTBOX_PENDING: &str = "outbox_pending";
+
+// --- telemetry itself
+pub const TELEMETRY_SPANS: &str = "telemetry_spans_total";
+pub const TELEMETRY_LOG_LINES: &str = "telemetry_log_lines_total";
+pub const TELEMETRY_EXEMPLARS: &str = "telemetry_exemplars_total";
+pub const TELEMETRY_SERIES_OVERFLOW: &str = "telemetry_series_overflow_total";
+/// Histogram samples that were not finite.
+pub const TELEMETRY_SAMPLES_DROPPED: &str = "telemetry_samples_dropped_total";
+/// Values of [`OUTCOME`] on [`TELEMETRY_SPANS`]: taken by the collector, refused by it for good, never sent.
+pub const OUTCOME_EXPORTED: &str = "exported";
+/// See [`OUTCOME_EXPORTED`].
+pub const OUTCOME_FAILED: &str = "failed";
+/// See [`OUTCOME_EXPORTED`].
+pub const OUTCOME_DROPPED: &str = "dropped";
+/// Value of [`OUTCOME`] on [`TELEMETRY_LOG_LINES`], beside `dropped` and `failed`.
+pub const OUTCOME_WRITTEN: &str = "written";
+/// Values of [`OUTCOME`] on [`TELEMETRY_EXEMPLARS`]: stored; the trace will not be kept; another thread held the slot.
+pub const OUTCOME_STORED: &str = "stored";
+/// See [`OUTCOME_STORED`].
+pub const OUTCOME_NOT_KEPT: &str = "not_kept";
+/// See [`OUTCOME_STORED`].
+pub const OUTCOME_CONTENDED: &str = "contended";
+
+// --- process: the standard set of Prometheus client libraries, and the number of threads
+pub const PROCESS_CPU_SECONDS: &str = "process_cpu_seconds_total";
+pub const PROCESS_OPEN_FDS: &str = "process_open_fds";
+pub const PROCESS_MAX_FDS: &str = "process_max_fds";
+pub const PROCESS_VIRTUAL_MEMORY_BYTES: &str = "process_virtual_memory_bytes";
+pub const PROCESS_VIRTUAL_MEMORY_MAX_BYTES: &str = "process_virtual_memory_max_bytes";
+pub const PROCESS_RESIDENT_MEMORY_BYTES: &str = "process_resident_memory_bytes";
+pub const PROCESS_START_TIME_SECONDS: &str = "process_start_time_seconds";
+pub const PROCESS_THREADS: &str = "process_threads";
+pub const BUILD_INFO: &str = "build_info";
+pub const VERSION: &str = "version";
