@@ -1,0 +1,102 @@
+//! What a fault is about: `http:{METHOD} {route}`, `dynamodb:{Operation}`, `sqs:{Operation}` or `job:{kind}`.
+
+use std::{fmt, str::FromStr};
+
+/// Longest text of a target; routes are templates, so all real ones are much shorter.
+const CHARS_MAX: usize = 200;
+
+/// Where a fault is felt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A route of this process's server, by its template.
+    Http { method: String, route: String },
+    /// An operation of the SDK, `*` for every one.
+    DynamoDb { operation: String },
+    /// See [`Target::DynamoDb`].
+    Sqs { operation: String },
+    /// A kind of job, `*` for every one.
+    Job { kind: String },
+}
+
+/// The text names no target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InvalidTarget;
+
+impl Target {
+    pub(crate) fn is_http(&self, method: &str, route: &str) -> bool {
+        matches!(self, Self::Http { method: of, route: at } if of == method && at == route)
+    }
+
+    /// By the `X-Amz-Target` header, such as `DynamoDB_20120810.GetItem` or `AmazonSQS.SendMessage`.
+    pub(crate) fn is_sdk(&self, amz_target: &str) -> bool {
+        let Some((service, name)) = amz_target.split_once('.') else {
+            return false;
+        };
+        match self {
+            Self::DynamoDb { operation } => {
+                service.starts_with("DynamoDB") && is_one_of(operation, name)
+            }
+            Self::Sqs { operation } => service == "AmazonSQS" && is_one_of(operation, name),
+            Self::Http { .. } | Self::Job { .. } => false,
+        }
+    }
+
+    pub(crate) fn is_job(&self, kind: &str) -> bool {
+        matches!(self, Self::Job { kind: of } if is_one_of(of, kind))
+    }
+}
+
+fn is_one_of(pattern: &str, name: &str) -> bool {
+    pattern == "*" || pattern == name
+}
+
+impl FromStr for Target {
+    type Err = InvalidTarget;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTarget> {
+        let (space, rest) = text.split_once(':').ok_or(InvalidTarget)?;
+        if rest.is_empty() || text.chars().count() > CHARS_MAX {
+            return Err(InvalidTarget);
+        }
+        match space {
+            "http" => match rest.split_once(' ') {
+                Some((method, route)) if route.starts_with('/') => Ok(Self::Http {
+                    method: method.to_owned(),
+                    route: route.to_owned(),
+                }),
+                _ => Err(InvalidTarget),
+            },
+            "dynamodb" => Ok(Self::DynamoDb {
+                operation: rest.to_owned(),
+            }),
+            "sqs" => Ok(Self::Sqs {
+                operation: rest.to_owned(),
+            }),
+            "job" => Ok(Self::Job {
+                kind: rest.to_owned(),
+            }),
+            _ => Err(InvalidTarget),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http { method, route } => write!(f, "http:{method} {route}"),
+            Self::DynamoDb { operation } => write!(f, "dynamodb:{operation}"),
+            Self::Sqs { operation } => write!(f, "sqs:{operation}"),
+            Self::Job { kind } => write!(f, "job:{kind}"),
+        }
+    }
+}
+
+impl fmt::Display for InvalidTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "must be http:{METHOD} {route}, dynamodb:{Operation}, sqs:{Operation} or job:{kind}",
+        )
+    }
+}
+
+impl std::error::Error for InvalidTarget {}

@@ -1,0 +1,180 @@
+//! The life of a process: settings, telemetry, admin listener, its service, drain, report.
+
+use std::{
+    ffi::OsString,
+    io::Write,
+    net::{SocketAddr, TcpListener},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::Context;
+use axum::Router;
+use telemetry::Guard;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    admin::Admin,
+    faults::Faults,
+    readiness::Readiness,
+    settings::{self, Common, Loaded, Request, Settings},
+    signals,
+};
+
+/// How long spans and log lines may take to leave at the end.
+const TELEMETRY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Exit code for a command line, a setting or a port that cannot be used: trying again is pointless.
+const EXIT_UNUSABLE: u8 = 2;
+
+/// A process's own work.
+pub trait Service {
+    /// The service's name in every signal.
+    const NAME: &'static str;
+    /// Where the admin listener is by default.
+    const ADMIN_LISTEN: &'static str;
+    type Settings: Settings + Send + 'static;
+
+    /// Works until [`Process::drain`] is cancelled, finishes what it has begun, and returns.
+    fn run(
+        settings: Self::Settings,
+        process: Process,
+    ) -> impl Future<Output = anyhow::Result<()>> + Send;
+}
+
+/// What a service gets from its surroundings. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Process {
+    pub common: Common,
+    /// Cancelled when the process is to end in order.
+    pub drain: CancellationToken,
+    pub readiness: Readiness,
+    pub faults: Faults,
+    admin: Admin,
+}
+
+impl Process {
+    /// Adds the service's own routes to the admin listener.
+    pub fn admin(&self, routes: Router) {
+        self.admin.add(routes);
+    }
+
+    /// What the admin listener serves.
+    pub fn admin_routes(&self) -> Router {
+        self.admin.clone().routes()
+    }
+
+    /// Everything in place but the listener and the signals: for tests of a service.
+    pub fn detached(common: Common, metrics: telemetry::MetricsHandle) -> Self {
+        let readiness = Readiness::default();
+        let faults = Faults::new(common.allow_faults);
+        let admin = Admin::new(metrics, readiness.clone(), faults.clone());
+        Self {
+            common,
+            drain: CancellationToken::new(),
+            readiness,
+            faults,
+            admin,
+        }
+    }
+}
+
+/// Runs a service as this process; the arguments are those after the program's (or subcommand's) name.
+///
+/// Exit codes: 0 after an orderly end, 1 when the service failed, 2 for unusable settings, 130 after a second signal.
+pub fn main<S: Service>(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let loaded =
+        match settings::load::<S::Settings>(arguments, std::env::vars_os(), S::ADMIN_LISTEN) {
+            Ok(Request::Run(loaded)) => loaded,
+            Ok(Request::Help(text)) => {
+                // A closed terminal is no failure of help.
+                let _ = std::io::stdout().write_all(text.as_bytes());
+                return ExitCode::SUCCESS;
+            }
+            Err(error) => return unusable::<S>(&error.into()),
+        };
+    match start::<S>(&loaded.common) {
+        Ok((listener, guard)) => run::<S>(loaded, listener, guard),
+        Err(error) => unusable::<S>(&error),
+    }
+}
+
+/// What can fail before there is anything to drain. The listener comes first: without a port there is no process, and
+/// no telemetry should say that there was one.
+fn start<S: Service>(common: &Common) -> anyhow::Result<(TcpListener, Guard)> {
+    let listener = bind(common.admin_listen, "the admin listener", "--admin-listen")?;
+    let mut config = telemetry::Config::from_env(S::NAME, env!("CARGO_PKG_VERSION"))?;
+    config.environment.clone_from(&common.environment);
+    Ok((listener, telemetry::init(config)?))
+}
+
+/// A listener for the async runtime.
+///
+/// # Errors
+/// One line that names port, surface and flag.
+pub(crate) fn bind(address: SocketAddr, surface: &str, flag: &str) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address).with_context(|| {
+        format!(
+            "port {} of {surface} cannot be used; choose another with {flag}",
+            address.port()
+        )
+    })?;
+    listener
+        .set_nonblocking(true)
+        .context("a listener cannot be made non-blocking")?;
+    Ok(listener)
+}
+
+fn run<S: Service>(loaded: Loaded<S::Settings>, listener: TcpListener, guard: Guard) -> ExitCode {
+    let outcome = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("no async runtime")
+        .and_then(|runtime| runtime.block_on(serve::<S>(loaded, listener, &guard)));
+    if let Err(error) = &outcome {
+        let error = format!("{error:#}");
+        tracing::error!({ conventions::fields::ERROR } = error, "process failed");
+        say::<S>(&error);
+    }
+    let report = guard.shutdown(TELEMETRY_TIMEOUT);
+    if !report.nothing_lost() {
+        say::<S>(&format!("signals were lost: {report}"));
+    }
+    if outcome.is_ok() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+async fn serve<S: Service>(
+    loaded: Loaded<S::Settings>,
+    listener: TcpListener,
+    guard: &Guard,
+) -> anyhow::Result<()> {
+    let process = Process::detached(loaded.common, guard.metrics());
+    signals::drain_on_signal(process.drain.clone())?;
+    let admin = tokio::spawn(process.admin.clone().serve(listener));
+    tracing::info!(admin = %process.common.admin_listen, environment = process.common.environment, "process started");
+
+    let readiness = process.readiness.clone();
+    let drain = process.drain.clone();
+    tokio::spawn(async move {
+        drain.cancelled().await;
+        readiness.drain();
+        tracing::info!("process is draining");
+    });
+    let outcome = S::run(loaded.own, process).await;
+    tracing::info!("process drained");
+    admin.abort();
+    outcome
+}
+
+fn unusable<S: Service>(error: &anyhow::Error) -> ExitCode {
+    say::<S>(&format!("{error:#}"));
+    ExitCode::from(EXIT_UNUSABLE)
+}
+
+/// One line for whoever started the process. Nobody may be listening.
+fn say<S: Service>(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{}: {line}", S::NAME);
+}
