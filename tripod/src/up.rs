@@ -1,0 +1,332 @@
+//! `tripod up`: the supervisor. Embedded DynamoDB and SQS in this process, gateway, task-service and worker as children.
+//!
+//! Order matters both ways: storage first and traffic last at the start, the gateway first and storage last at the end.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail};
+use aws_local::AwsLocal;
+use conventions::resource::{BACKEND, GATEWAY, TASK_SERVICE, WORKER};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use addresses::{Addresses, Auto, Ports};
+use child::{Child, Spec};
+use data::{Data, Keys};
+use log_file::LogFile;
+use run_file::{Run, RunFile};
+
+mod addresses;
+mod child;
+mod data;
+mod log_file;
+mod run_file;
+mod table;
+mod traffic;
+
+/// How long all processes may take to become ready.
+const READY_DEADLINE: Duration = Duration::from_secs(30);
+const READY_POLL: Duration = Duration::from_millis(10);
+/// How long the supervisor's own spans and log lines may take to leave.
+const TELEMETRY_DEADLINE: Duration = Duration::from_secs(5);
+/// Exit code of a process that was interrupted twice (128 + SIGINT).
+const EXIT_INTERRUPTED: i32 = 130;
+/// Region of the embedded AWS; any would do.
+const REGION: &str = "us-east-1";
+/// Requests per second nobody can mean.
+const TRAFFIC_MAX: f64 = 1_000.0;
+
+/// Flags of `tripod up`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Folder for everything that stays: tables, logs, keys
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = ".tripod",
+        conflicts_with = "ephemeral"
+    )]
+    data: PathBuf,
+    /// Keep nothing: a temporary folder, removed at the end
+    #[arg(long)]
+    ephemeral: bool,
+    /// `auto` takes free ports instead of the standard ones
+    #[arg(long, value_name = "auto", conflicts_with = "port_offset")]
+    ports: Option<Auto>,
+    /// Shift every port by this
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    port_offset: u16,
+    /// Synthetic requests per second; 0 for none
+    #[arg(long, value_name = "N", default_value_t = 2.0, value_parser = parse_traffic)]
+    traffic: f64,
+    /// Let the processes take faults on their admin listeners
+    #[arg(long)]
+    allow_faults: bool,
+}
+
+/// Runs the system until Ctrl-C or SIGTERM.
+pub(crate) fn main(options: Options) -> ExitCode {
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            print(&mut io::stderr(), &format!("tripod: {error:#}\n"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let data = Data::open((!options.ephemeral).then_some(options.data.as_path()))?;
+    let ports = if options.ports.is_some() {
+        Ports::Auto
+    } else {
+        Ports::Offset(options.port_offset)
+    };
+    let addresses = Addresses::plan(ports)?;
+
+    let mut config = telemetry::Config::from_env(BACKEND, env!("CARGO_PKG_VERSION"))?;
+    config.log_output = telemetry::LogOutput::Writer(Box::new(LogFile::new(data.log(BACKEND))));
+    let otlp = config.traces_url();
+    let guard = telemetry::init(config)?;
+
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("no async runtime")?;
+    let outcome = runtime.block_on(async {
+        let stop = stop_on_signal()?;
+        let system = tokio::select! {
+            system = System::start(options, &data, &addresses) => system?,
+            // Nothing serves yet, so there is nothing to drain: what was started ends with the runtime.
+            () = stop.cancelled() => return Ok(()),
+        };
+        print(
+            &mut io::stdout(),
+            &table::render(&system.run, &otlp, started.elapsed()),
+        );
+        tracing::info!(
+            ready_ms = started.elapsed().as_millis() as u64,
+            "system is ready"
+        );
+        stop.cancelled().await;
+        system.stop().await;
+        Ok(())
+    });
+    drop(runtime);
+    let report = guard.shutdown(TELEMETRY_DEADLINE);
+    if outcome.is_ok() {
+        print(
+            &mut io::stdout(),
+            &format!("Stopped. The supervisor's own telemetry: {report}\n"),
+        );
+    }
+    outcome
+}
+
+/// Everything that runs.
+struct System {
+    run: Run,
+    run_file: Arc<RunFile>,
+    aws: AwsLocal,
+    /// In the order in which they are stopped.
+    children: Vec<Child>,
+    traffic_stop: CancellationToken,
+}
+
+impl System {
+    /// Starts everything and waits until each process says that it is ready.
+    async fn start(options: &Options, data: &Data, addresses: &Addresses) -> anyhow::Result<Self> {
+        let keys = data.keys()?;
+        let storage = aws_local::Options {
+            data: data.tables(),
+            region: REGION.to_owned(),
+            ..Default::default()
+        };
+        let aws = AwsLocal::bind(addresses.aws, storage)
+            .await
+            .context("DynamoDB and SQS do not start")?;
+
+        let run = Run::new(addresses, data.path(), &keys.dev);
+        let unwritable = || format!("data folder {} cannot be written", data.path().display());
+        let run_file = Arc::new(RunFile::create(run.clone()).with_context(unwritable)?);
+        let children = start_children(options, data, addresses, &keys, &run_file)?;
+        until_ready(&children, addresses).await?;
+
+        let traffic_stop = CancellationToken::new();
+        if options.traffic > 0.0 {
+            let target = traffic::Target {
+                gateway: run.gateway.clone(),
+                api_key: keys.synthetic,
+                requests_per_second: options.traffic,
+            };
+            tokio::spawn(traffic::run(target, traffic_stop.clone()));
+        }
+        Ok(Self {
+            run,
+            run_file,
+            aws,
+            children,
+            traffic_stop,
+        })
+    }
+
+    /// Traffic, gateway, task-service, worker, storage: whoever calls is stopped before whom it calls. Each step is
+    /// bounded, so the whole is.
+    async fn stop(self) {
+        tracing::info!("system is stopping");
+        self.traffic_stop.cancel();
+        for child in self.children {
+            child.stop().await;
+        }
+        self.aws.stop().await;
+        self.run_file.remove();
+    }
+}
+
+/// The three processes, in the order in which they are to be stopped.
+fn start_children(
+    options: &Options,
+    data: &Data,
+    addresses: &Addresses,
+    keys: &Keys,
+    run_file: &Arc<RunFile>,
+) -> anyhow::Result<Vec<Child>> {
+    let aws = format!("http://{}", addresses.aws);
+    let token = new_secret()?;
+    let start =
+        |service: &'static str, admin: std::net::SocketAddr, settings: &[(&str, String)]| {
+            let mut environment = vec![
+                ("TRIPOD_ADMIN_LISTEN".to_owned(), admin.to_string()),
+                // Credentials of a real account never reach a process that talks to the embedded endpoint.
+                ("AWS_ENDPOINT_URL".to_owned(), aws.clone()),
+                ("AWS_REGION".to_owned(), REGION.to_owned()),
+                ("AWS_ACCESS_KEY_ID".to_owned(), "local".to_owned()),
+                ("AWS_SECRET_ACCESS_KEY".to_owned(), "local".to_owned()),
+            ];
+            if options.allow_faults {
+                environment.push(("TRIPOD_ALLOW_FAULTS".to_owned(), "true".to_owned()));
+            }
+            environment.extend(
+                settings
+                    .iter()
+                    .map(|(name, value)| ((*name).to_owned(), value.clone())),
+            );
+            Child::start(
+                Spec {
+                    service,
+                    environment,
+                    log: data.log(service),
+                },
+                Arc::clone(run_file),
+            )
+        };
+    let task_service = [
+        ("TRIPOD_LISTEN", addresses.task_service.to_string()),
+        ("TRIPOD_INTERNAL_TOKEN", token.clone()),
+        (
+            "TRIPOD_SEED_API_KEYS",
+            format!("dev={},synthetic={}", keys.dev, keys.synthetic),
+        ),
+    ];
+    let gateway = [
+        ("TRIPOD_LISTEN", addresses.gateway.to_string()),
+        ("TRIPOD_INTERNAL_TOKEN", token),
+        (
+            "TRIPOD_TASK_SERVICE_URL",
+            format!("http://{}", addresses.task_service),
+        ),
+    ];
+    Ok(vec![
+        start(GATEWAY, addresses.gateway_admin, &gateway)?,
+        start(TASK_SERVICE, addresses.task_service_admin, &task_service)?,
+        start(WORKER, addresses.worker_admin, &[])?,
+    ])
+}
+
+/// Waits until every process is ready.
+///
+/// # Errors
+/// After [`READY_DEADLINE`], with the last answer of the one that is not.
+async fn until_ready(children: &[Child], addresses: &Addresses) -> anyhow::Result<()> {
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .build()
+        .context("no HTTP client")?;
+    let deadline = Instant::now() + READY_DEADLINE;
+    for (service, address) in addresses.admin() {
+        loop {
+            let answer = match client.get(format!("http://{address}/readyz")).send().await {
+                Ok(response) if response.status().is_success() => break,
+                Ok(response) => response.text().await.unwrap_or_default(),
+                Err(error) => error.to_string(),
+            };
+            if children.iter().any(Child::is_given_up) || Instant::now() >= deadline {
+                bail!("{service} is not ready: {}", answer.trim());
+            }
+            tokio::time::sleep(READY_POLL).await;
+        }
+    }
+    Ok(())
+}
+
+/// A token that SIGTERM or Ctrl-C cancels; a second signal ends the process at once, and its children with it.
+fn stop_on_signal() -> anyhow::Result<CancellationToken> {
+    let mut terminate = signal(SignalKind::terminate()).context("no handler for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("no handler for SIGINT")?;
+    let stop = CancellationToken::new();
+    let cancelled = stop.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if cancelled.is_cancelled() {
+                std::process::exit(EXIT_INTERRUPTED);
+            }
+            cancelled.cancel();
+        }
+    });
+    Ok(stop)
+}
+
+fn parse_traffic(text: &str) -> Result<f64, String> {
+    let rate = text
+        .parse::<f64>()
+        .ok()
+        .filter(|rate| (0.0..=TRAFFIC_MAX).contains(rate));
+    rate.ok_or_else(|| format!("a number from 0 to {TRAFFIC_MAX} is needed"))
+}
+
+/// A file that only its owner can read, emptied.
+fn private_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .create(true)
+        .write(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+}
+
+/// 128 random bits in hexadecimal.
+fn new_secret() -> anyhow::Result<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).context("the operating system gives no random bytes")?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// What goes to the terminal. A closed one is no reason to stop.
+fn print(terminal: &mut impl Write, text: &str) {
+    let _ = terminal
+        .write_all(text.as_bytes())
+        .and_then(|()| terminal.flush());
+}

@@ -1,0 +1,148 @@
+//! Which surface listens where: the standard ports, shifted or picked freely.
+
+use std::{
+    collections::HashSet,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    str::FromStr,
+};
+
+use anyhow::{Context, bail};
+use conventions::resource::{GATEWAY, TASK_SERVICE, WORKER};
+
+/// Free ports are picked from here: below the range from which the kernel takes ports for outgoing connections, so
+/// that none of those sits on a port between the moment it is picked and the moment it is used.
+const AUTO_PORTS: std::ops::Range<u16> = 10_240..32_000;
+
+/// How ports are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ports {
+    /// The standard ports plus this.
+    Offset(u16),
+    /// Any free ones.
+    Auto,
+}
+
+/// The word behind `--ports`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Auto;
+
+/// Where each surface listens; loopback only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Addresses {
+    pub(crate) gateway: SocketAddr,
+    pub(crate) task_service: SocketAddr,
+    pub(crate) gateway_admin: SocketAddr,
+    pub(crate) task_service_admin: SocketAddr,
+    pub(crate) worker_admin: SocketAddr,
+    pub(crate) aws: SocketAddr,
+}
+
+impl FromStr for Auto {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "auto" {
+            Ok(Self)
+        } else {
+            Err("the only value is `auto`")
+        }
+    }
+}
+
+impl Addresses {
+    /// Chooses a port for every surface and makes sure that each is free now.
+    ///
+    /// # Errors
+    /// A taken port, with its surface and the flag that avoids it.
+    pub(crate) fn plan(ports: Ports) -> anyhow::Result<Self> {
+        let mut picked = HashSet::new();
+        let mut address = |surface: &str, standard: u16| match ports {
+            Ports::Offset(offset) => shifted(surface, standard, offset),
+            Ports::Auto => free(&mut picked).with_context(|| format!("no free port for {surface}")),
+        };
+        Ok(Self {
+            gateway: address("the gateway API", 8080)?,
+            task_service: address("the task-service", 8081)?,
+            gateway_admin: address("the gateway's admin listener", 9101)?,
+            task_service_admin: address("the task-service's admin listener", 9102)?,
+            worker_admin: address("the worker's admin listener", 9103)?,
+            aws: address("DynamoDB and SQS", 4566)?,
+        })
+    }
+
+    /// The admin listeners, by service name.
+    pub(crate) fn admin(&self) -> [(&'static str, SocketAddr); 3] {
+        [
+            (GATEWAY, self.gateway_admin),
+            (TASK_SERVICE, self.task_service_admin),
+            (WORKER, self.worker_admin),
+        ]
+    }
+}
+
+fn shifted(surface: &str, standard: u16, offset: u16) -> anyhow::Result<SocketAddr> {
+    let Some(port) = standard.checked_add(offset) else {
+        bail!("--port-offset {offset} moves {surface} beyond port 65535");
+    };
+    let address = loopback(port);
+    TcpListener::bind(address).with_context(|| {
+        format!("port {port} of {surface} cannot be used; choose others with --port-offset N or --ports auto")
+    })?;
+    Ok(address)
+}
+
+/// A free port that was not picked before.
+fn free(picked: &mut HashSet<u16>) -> Option<SocketAddr> {
+    let span = AUTO_PORTS.end - AUTO_PORTS.start;
+    let start = rand::random_range(0..span);
+    (0..span)
+        .map(|step| AUTO_PORTS.start + (start + step) % span)
+        .find(|port| !picked.contains(port) && TcpListener::bind(loopback(*port)).is_ok())
+        .map(|port| {
+            picked.insert(port);
+            loopback(port)
+        })
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_taken_port_is_named_with_its_surface_and_the_flag() {
+        let holder = TcpListener::bind(loopback(0)).unwrap();
+        let port = holder.local_addr().unwrap().port();
+        let error = shifted("the gateway API", port, 0).unwrap_err().to_string();
+        for part in [&port.to_string(), "the gateway API", "--port-offset"] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_offset_beyond_the_last_port_is_refused() {
+        assert!(
+            shifted("the gateway API", 8080, u16::MAX)
+                .unwrap_err()
+                .to_string()
+                .contains("65535")
+        );
+    }
+
+    #[test]
+    fn picked_ports_differ() {
+        let planned = Addresses::plan(Ports::Auto).unwrap();
+        let ports: HashSet<_> = planned
+            .admin()
+            .iter()
+            .map(|(_, address)| address.port())
+            .collect();
+        assert_eq!(ports.len(), 3);
+        assert_ne!(planned.gateway, planned.task_service);
+    }
+}

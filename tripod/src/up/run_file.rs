@@ -1,0 +1,112 @@
+//! `DATA/run.json`: where a running system listens and which processes it has, for tools and scripts.
+//!
+//! It holds the development key, so only its owner may read it. Written whole and renamed, so a reader never sees half.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::addresses::Addresses;
+
+/// The file's name in the data folder.
+const NAME: &str = "run.json";
+
+/// What the file says. Base URLs, without a slash at the end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Run {
+    pub(crate) gateway: String,
+    pub(crate) task_service: String,
+    pub(crate) aws: String,
+    /// Admin listeners by service name.
+    pub(crate) admin: BTreeMap<String, String>,
+    /// Processes by service name.
+    pub(crate) pids: BTreeMap<String, u32>,
+    pub(crate) data: PathBuf,
+    pub(crate) api_key: String,
+}
+
+/// The file of this run; follows the processes as they are restarted.
+#[derive(Debug)]
+pub(crate) struct RunFile {
+    path: PathBuf,
+    run: Mutex<Run>,
+}
+
+impl Run {
+    /// What a run at these addresses says, before any process is started.
+    pub(crate) fn new(addresses: &Addresses, data: &Path, api_key: &str) -> Self {
+        let url = |address| format!("http://{address}");
+        Self {
+            gateway: url(addresses.gateway),
+            task_service: url(addresses.task_service),
+            aws: url(addresses.aws),
+            admin: addresses
+                .admin()
+                .map(|(service, address)| (service.to_owned(), url(address)))
+                .into(),
+            pids: BTreeMap::from([(
+                conventions::resource::BACKEND.to_owned(),
+                std::process::id(),
+            )]),
+            data: data.to_owned(),
+            api_key: api_key.to_owned(),
+        }
+    }
+
+    /// The processes that an earlier run left behind in this folder; none when there was no run, or it ended well.
+    pub(crate) fn left_behind(data: &Path) -> Vec<u32> {
+        let text = fs::read(data.join(NAME)).unwrap_or_default();
+        let run = serde_json::from_slice::<Self>(&text);
+        run.map(|run| run.pids.into_values().collect())
+            .unwrap_or_default()
+    }
+}
+
+impl RunFile {
+    /// # Errors
+    /// When the folder cannot be written.
+    pub(crate) fn create(run: Run) -> io::Result<Self> {
+        let file = Self {
+            path: run.data.join(NAME),
+            run: Mutex::new(run),
+        };
+        file.write()?;
+        Ok(file)
+    }
+
+    /// Notes the process that a service has now.
+    pub(crate) fn set_pid(&self, service: &str, pid: Option<u32>) {
+        if let Some(pid) = pid {
+            self.locked().pids.insert(service.to_owned(), pid);
+        }
+        if let Err(error) = self.write() {
+            tracing::warn!(path = %self.path.display(), %error, "run file cannot be written");
+        }
+    }
+
+    /// Removes the file: nothing runs any more.
+    pub(crate) fn remove(&self) {
+        if let Err(error) = fs::remove_file(&self.path) {
+            tracing::warn!(path = %self.path.display(), %error, "run file cannot be removed");
+        }
+    }
+
+    fn write(&self) -> io::Result<()> {
+        // The lock is held until the rename, so that two restarts at once leave both processes in the file.
+        let run = self.locked();
+        let text = serde_json::to_vec_pretty(&*run)?;
+        let part = self.path.with_extension("part");
+        super::private_file(&part)?.write_all(&text)?;
+        fs::rename(part, &self.path)
+    }
+
+    fn locked(&self) -> std::sync::MutexGuard<'_, Run> {
+        self.run.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

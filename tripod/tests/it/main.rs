@@ -1,0 +1,17 @@
+//! The whole system as a user runs it: `tripod up` as a process, its children, its files.
+
+#![allow(clippy::unwrap_used)]
+#![allow(unreachable_pub, reason = "modules of a test binary have no outside")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a system test says what it counted and left out"
+)]
+
+mod api;
+mod crash;
+mod faults;
+mod join;
+mod lifecycle;
+mod signals;
+mod system;
