@@ -80,10 +80,14 @@ async fn ready(State(admin): State<Admin>) -> Response {
 }
 
 async fn metrics(State(admin): State<Admin>, headers: HeaderMap) -> Response {
-    let accept = headers
-        .get(header::ACCEPT)
-        .and_then(|value| value.to_str().ok());
-    let page = admin.metrics.render(accept);
+    // Several headers of one name are one list (RFC 9110, section 5.3).
+    let accepted: Vec<_> = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .collect();
+    let accepted = (!accepted.is_empty()).then(|| accepted.join(", "));
+    let page = admin.metrics.render(accepted.as_deref());
     ([(header::CONTENT_TYPE, page.content_type)], page.body).into_response()
 }
 

@@ -6,6 +6,7 @@
 pub mod aws;
 mod background;
 pub mod config;
+mod durations;
 pub mod http;
 mod init;
 mod log;

@@ -5,9 +5,9 @@
 //! invalid `tracestate` is dropped without harm to its `traceparent`. The sampled flag is carried but decides nothing.
 
 use std::sync::LazyLock;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
-use conventions::headers::{TRACEPARENT, TRACESTATE, TRACESTATE_MEMBER, TRACESTATE_START_PREFIX};
+use conventions::headers::{TRACEPARENT, TRACESTATE, TRACESTATE_MEMBER};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::Context;
 use opentelemetry::propagation::text_map_propagator::FieldIter;
@@ -19,6 +19,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use self::traceparent::Traceparent;
 use self::tracestate::Tracestate;
+use crate::trace::start;
 
 mod traceparent;
 mod tracestate;
@@ -119,10 +120,7 @@ pub fn extract_at_edge(headers: &HeaderMap, started: SystemTime) -> Context {
     let Some((parent, mut list)) = parse_headers(headers) else {
         return Context::new();
     };
-    // A clock before 1970 makes every span late, which keeps more, not less.
-    let since_epoch = started.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let start = format!("{TRACESTATE_START_PREFIX}{:x}", since_epoch.as_millis());
-    list.put(TRACESTATE_MEMBER, start);
+    list.put(TRACESTATE_MEMBER, start::member(started));
     continued(&Context::new(), parent, list)
 }
 

@@ -12,6 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Tasks alive at a time; the oldest goes when one more is made.
 const TASKS_MAX: usize = 20;
+/// By which synthetic requests can be told from real ones.
+const USER_AGENT: &str = concat!("tripod-traffic/", env!("CARGO_PKG_VERSION"));
 /// A request that takes longer is given up.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -57,6 +59,7 @@ pub(crate) async fn run(target: Target, stop: CancellationToken) {
     let client = Client::builder()
         .timeout(REQUEST_TIMEOUT)
         .no_proxy()
+        .user_agent(USER_AGENT)
         .build()
         .expect("no option can fail");
     let mut traffic = Traffic {

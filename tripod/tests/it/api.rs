@@ -77,6 +77,7 @@ pub fn client() -> Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
         .no_proxy()
+        .user_agent("system-test")
         .timeout(Duration::from_secs(20))
         .build()
         .unwrap()

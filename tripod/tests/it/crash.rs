@@ -24,7 +24,7 @@ const CLIENTS: usize = 4;
 /// Kills of single processes, and of the supervisor with everything in it.
 const KILLS: usize = 12;
 const SUPERVISOR_KILLS: usize = 3;
-const PAUSE_MS: std::ops::Range<u64> = 200..700;
+const PAUSE_MS: std::ops::Range<u64> = 400..1_200;
 
 /// The system, exchanged while clients run.
 struct Running<'a> {

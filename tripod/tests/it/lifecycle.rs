@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     api::{self, Api},
-    system::{Start, System, command, run_to_end, signal, wait_for},
+    system::{Guarded, Start, System, command, run_to_end, signal, wait, wait_for},
 };
 
 #[test]
@@ -100,7 +100,7 @@ fn a_killed_process_is_started_again() {
 fn an_ephemeral_system_leaves_nothing() {
     let temporary = tempfile::tempdir().unwrap();
     let mut process = command(&["up", "--ephemeral", "--ports", "auto"]);
-    let mut process = process.env("TMPDIR", temporary.path()).spawn().unwrap();
+    let mut process = Guarded(process.env("TMPDIR", temporary.path()).spawn().unwrap());
     let run = wait_for("run.json", || {
         let folder = fs::read_dir(temporary.path())
             .unwrap()
@@ -113,8 +113,8 @@ fn an_ephemeral_system_leaves_nothing() {
     let gateway = format!("{}/openapi.json", run["gateway"].as_str().unwrap());
     let client = api::client();
     wait_for("the gateway", || client.get(&gateway).send().ok());
-    signal(process.id(), Signal::TERM);
-    assert!(crate::system::wait(&mut process).success());
+    signal(process.0.id(), Signal::TERM);
+    assert!(wait(&mut process.0).success());
     assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0);
 }
 

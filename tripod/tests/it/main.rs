@@ -9,6 +9,7 @@
 )]
 
 mod api;
+mod configuration;
 mod crash;
 mod faults;
 mod join;

@@ -18,7 +18,7 @@ pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// `tripod up` on free ports; killed when dropped.
 pub struct System {
-    process: Child,
+    process: Guarded,
     data: PathBuf,
     output: mpsc::Receiver<String>,
 }
@@ -75,7 +75,7 @@ impl System {
                 .try_for_each(|line| sender.send(line))
         });
         let system = Self {
-            process,
+            process: Guarded(process),
             data: data.to_owned(),
             output,
         };
@@ -121,22 +121,25 @@ impl System {
 
     /// SIGTERM and the end in order.
     pub fn stop(mut self) -> ExitStatus {
-        signal(self.process.id(), Signal::TERM);
+        signal(self.process.0.id(), Signal::TERM);
         self.wait_for_line("Stopped.");
-        wait(&mut self.process)
+        wait(&mut self.process.0)
     }
 
     /// The end nobody planned.
     pub fn kill(mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
+        self.process.0.kill().unwrap();
+        self.process.0.wait().unwrap();
     }
 }
 
-impl Drop for System {
+/// A process that does not outlive its test.
+pub struct Guarded(pub Child);
+
+impl Drop for Guarded {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

@@ -1,6 +1,8 @@
 //! Manifests: versions stand in the root one only, lints are the workspace's, nothing is declared without being used,
 //! and one OpenTelemetry is in the tree.
 
+use std::collections::HashSet;
+
 use anyhow::Context;
 
 use super::{File, Finding, Tree};
@@ -59,6 +61,7 @@ pub(super) fn members(tree: &Tree) -> anyhow::Result<Vec<Manifest<'_>>> {
 
 pub(super) fn check(tree: &Tree) -> anyhow::Result<Vec<Finding>> {
     let mut findings = check_single_versions(tree)?;
+    findings.extend(check_root(tree)?);
     for manifest in members(tree)? {
         if manifest
             .table
@@ -77,6 +80,34 @@ pub(super) fn check(tree: &Tree) -> anyhow::Result<Vec<Finding>> {
         }
     }
     Ok(findings)
+}
+
+/// Every dependency that the root manifest declares is some member's.
+fn check_root(tree: &Tree) -> anyhow::Result<Vec<Finding>> {
+    let Some(root) = tree.files.iter().find(|file| file.path == "Cargo.toml") else {
+        return Ok(Vec::new());
+    };
+    let table: toml::Table = toml::from_str(&root.text).context("Cargo.toml is no TOML")?;
+    let declared = table
+        .get("workspace")
+        .and_then(|workspace| workspace.get("dependencies"));
+    let used: HashSet<_> = members(tree)?
+        .iter()
+        .flat_map(|manifest| {
+            SECTIONS
+                .iter()
+                .flat_map(|section| manifest.dependencies(section))
+        })
+        .collect();
+    let names = declared
+        .and_then(toml::Value::as_table)
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| name);
+    let unused = names.filter(|name| !used.contains(*name));
+    Ok(unused
+        .map(|name| root.finding(None, format!("`{name}` is declared and no crate uses it")))
+        .collect())
 }
 
 fn check_section(tree: &Tree, manifest: &Manifest<'_>, section: &str) -> Vec<Finding> {

@@ -140,6 +140,16 @@ fn a_dependency_is_declared_in_the_root_and_used() {
 }
 
 #[test]
+fn a_root_dependency_that_nobody_uses_is_found() {
+    let root = ("Cargo.toml", "[workspace.dependencies]\nhttp = \"1\"\n");
+    let lock = ("Cargo.lock", "[[package]]\nname = \"http\"\n");
+    assert_eq!(
+        findings(manifests::check, &[root, lock]),
+        ["`http` is declared and no crate uses it"]
+    );
+}
+
+#[test]
 fn a_broken_link_and_a_home_folder_are_found() {
     let rules = findings(
         docs::check,

@@ -1,6 +1,83 @@
-//! Readiness and what the admin listener says of it.
+//! The admin listener: readiness, metrics in the format asked for, and the routes a service adds.
 
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{Request, StatusCode, header},
+    routing::get,
+};
 use runtime::Readiness;
+use tower::ServiceExt;
+
+use crate::process;
+
+/// Status, content type and body of a GET.
+async fn ask(
+    process: &runtime::Process,
+    path: &str,
+    accept: &[&str],
+) -> (StatusCode, String, String) {
+    let mut request = Request::builder().uri(path);
+    for accepted in accept {
+        request = request.header(header::ACCEPT, *accepted);
+    }
+    let response = process
+        .admin_routes()
+        .oneshot(request.body(Body::empty()).unwrap())
+        .await
+        .unwrap();
+    let content_type = response.headers()[header::CONTENT_TYPE]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    let status = response.status();
+    let body = to_bytes(response.into_body(), 1_000_000).await.unwrap();
+    (
+        status,
+        content_type,
+        String::from_utf8(body.into()).unwrap(),
+    )
+}
+
+#[tokio::test]
+async fn metrics_come_in_the_format_asked_for() {
+    let process = process();
+    let (status, content_type, body) = ask(&process, "/metrics", &[]).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(
+        content_type.starts_with("text/plain; version=0.0.4"),
+        "{content_type}"
+    );
+    assert!(!body.ends_with("# EOF\n"), "{body}");
+    let openmetrics = "application/openmetrics-text;version=1.0.0;q=0.9";
+    for accept in [&[openmetrics][..], &["text/html", openmetrics]] {
+        let (_, content_type, body) = ask(&process, "/metrics", accept).await;
+        assert!(
+            content_type.starts_with("application/openmetrics-text; version=1.0.0"),
+            "{content_type}"
+        );
+        assert!(body.ends_with("# EOF\n"), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn health_is_said_and_a_service_adds_its_routes() {
+    let process = process();
+    assert_eq!(ask(&process, "/livez", &[]).await.0, StatusCode::OK);
+    assert_eq!(
+        ask(&process, "/readyz", &[]).await.0,
+        StatusCode::SERVICE_UNAVAILABLE
+    );
+    process.readiness.serve();
+    assert_eq!(ask(&process, "/readyz", &[]).await.0, StatusCode::OK);
+    let (status, content_type, _) = ask(&process, "/dead-letters", &[]).await;
+    assert_eq!(
+        (status, content_type.as_str()),
+        (StatusCode::NOT_FOUND, "application/problem+json")
+    );
+    process.admin(Router::new().route("/dead-letters", get(|| async { "none" })));
+    assert_eq!(ask(&process, "/dead-letters", &[]).await.2, "none");
+}
 
 #[tokio::test]
 async fn a_process_is_ready_between_start_and_drain_if_its_dependencies_are() {

@@ -17,7 +17,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use super::failure::Failure;
 use super::operation::{Operation, Step, Target, count_attribute};
 use super::sqs;
-use crate::http::durations::{Durations, Sample};
+use crate::durations::{Durations, Sample};
 use crate::w3c;
 
 const REQUEST_ID_HEADERS: [&str; 2] = ["x-amzn-requestid", "x-amz-request-id"];

@@ -144,7 +144,11 @@ fn a_bad_value_is_an_error_that_names_its_variable() {
 
 #[test]
 fn a_refused_header_is_not_quoted() {
-    for value in ["authorization=line%0Abreak-secret", "no separator secret"] {
+    for value in [
+        "authorization=line%0Abreak-secret",
+        "no separator secret",
+        "Bearer secret=",
+    ] {
         let error = refused("OTEL_EXPORTER_OTLP_HEADERS", value);
         assert!(!error.to_string().contains("secret"), "{error}");
     }

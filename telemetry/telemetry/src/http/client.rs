@@ -14,9 +14,9 @@ use reqwest::{IntoUrl, Method, Request, RequestBuilder, Response};
 use tracing::{Instrument, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use super::durations::{Durations, Sample};
 use super::message::{method, method_in_name, version};
 use super::redact;
+use crate::durations::{Durations, Sample};
 use crate::w3c;
 
 #[cfg(test)]

@@ -8,7 +8,6 @@ pub use self::client::{CallOptions, Client, expecting, resend};
 pub use self::server::{ErrorType, Route, Server, ServerLayer, ServerOptions};
 
 mod client;
-pub(crate) mod durations;
 mod message;
 mod redact;
 mod server;

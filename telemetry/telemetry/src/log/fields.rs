@@ -13,9 +13,6 @@ use super::json;
 /// Key under which a span's object carries the span's name, after its fields.
 const NAME: &str = "name";
 
-/// Raw identifiers lose their prefix in spans, as in the stock formatter.
-const RAW_PREFIX: &str = "r#";
-
 /// Room for a field's value: most are shorter.
 const VALUE_BYTES: usize = 24;
 
@@ -189,9 +186,7 @@ impl Visit for SpanFields {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        let name = field.name();
-        let name = name.strip_prefix(RAW_PREFIX).unwrap_or(name);
-        self.value(name, |out| json::debug(out, value));
+        self.value(field.name(), |out| json::debug(out, value));
     }
 }
 

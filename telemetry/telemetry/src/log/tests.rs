@@ -367,6 +367,16 @@ fn a_quiet_span_filter_makes_no_spans_and_silences_no_events() {
 }
 
 #[test]
+fn what_the_exporter_does_is_never_traced_but_may_be_logged() {
+    let lines = lines("trace", "trace", || {
+        assert!(info_span!(target: "hyper_util::client", "connect").is_disabled());
+        assert!(!info_span!(target: "worker", "job").is_disabled());
+        info!(target: "hyper_util::client", "connected");
+    });
+    assert_eq!(lines.len(), 1);
+}
+
+#[test]
 fn a_log_filter_may_depend_on_the_span_and_its_fields() {
     let lines = lines("info", "off,[job{id=7}]=debug", || {
         for id in [7, 8] {

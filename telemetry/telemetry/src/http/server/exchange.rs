@@ -17,7 +17,7 @@ use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::{ErrorType, Route, Settings};
-use crate::http::durations::{Durations, Sample};
+use crate::durations::{Durations, Sample};
 use crate::http::message::{bounded, bounded_lossy, default_port, method, method_in_name, version};
 use crate::http::redact;
 use crate::w3c;
@@ -32,6 +32,8 @@ const HOST_BYTES_MAX: usize = 255;
 const METHOD_BYTES_MAX: usize = 32;
 /// Longest `client.address` taken from a header: an IPv6 address with a zone.
 const CLIENT_ADDRESS_BYTES_MAX: usize = 64;
+/// What [`request_attributes`] can add.
+const ATTRIBUTES_MAX: usize = 10;
 const SCHEME_PLAIN: &str = "http";
 const SCHEMES: &[&str] = &[SCHEME_PLAIN, "https"];
 
@@ -134,6 +136,10 @@ impl Exchange {
         &self.span
     }
 
+    pub(super) fn context(&self) -> Context {
+        self.passed_through().unwrap_or_else(|| self.otel.clone())
+    }
+
     /// The caller's context if it has to stand in for the span's: without a recorder of spans, the trace is still passed
     /// through to log lines and to the services that are called.
     pub(super) fn passed_through(&self) -> Option<Context> {
@@ -226,10 +232,9 @@ fn request_attributes(
 ) -> Vec<KeyValue> {
     let headers = request.headers();
     let scheme = scheme(request, settings);
-    let mut attributes = vec![
-        KeyValue::new(spans::HTTP_REQUEST_METHOD, method),
-        KeyValue::new(spans::URL_SCHEME, scheme),
-    ];
+    let mut attributes = Vec::with_capacity(ATTRIBUTES_MAX);
+    attributes.push(KeyValue::new(spans::HTTP_REQUEST_METHOD, method));
+    attributes.push(KeyValue::new(spans::URL_SCHEME, scheme));
     let mut add = |key, value: Value| attributes.push(KeyValue::new(key, value));
     if method == spans::HTTP_METHOD_OTHER {
         let original = bounded(request.method().as_str(), METHOD_BYTES_MAX).to_owned();

@@ -1,5 +1,4 @@
 //! The adoption example does what it promises: one trace through every hop, counted, and errors told apart.
-#![allow(clippy::unwrap_used)]
 
 use std::net::Ipv4Addr;
 
@@ -10,7 +9,7 @@ use telemetry::metrics::RecorderBuilder;
 use telemetry::testing::{Captured, capture_async};
 use tokio::net::TcpListener;
 
-#[path = "../examples/relay.rs"]
+#[path = "../../examples/relay.rs"]
 #[allow(dead_code, reason = "its main is not run here")]
 mod relay;
 
