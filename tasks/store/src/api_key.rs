@@ -1,4 +1,5 @@
-//! API keys: their text, what is stored of them, and how the two are compared. Who may have one is the gateway's and the operator's.
+//! API keys: their text, what is stored of them, and how the two are compared. Who may have one is the gateway's and
+//! the operator's.
 
 use std::{fmt, str::FromStr};
 

@@ -1,4 +1,5 @@
-//! Items as DynamoDB has them: writing values, and reading an item strictly. What a damaged item's error says never holds a value of it.
+//! Items as DynamoDB has them: writing values, and reading an item strictly. What a damaged item's error says never
+//! holds a value of it.
 
 use std::collections::HashMap;
 use std::str::FromStr;

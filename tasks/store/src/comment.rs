@@ -1,4 +1,5 @@
-//! What hangs on a task: its comments and its history. Both stand beside it in its partition, and are read only while it is there.
+//! What hangs on a task: its comments and its history. Both stand beside it in its partition, and are read only while
+//! it is there.
 
 use tasks_api::{Activity, Comment, Page, PageQuery, TaskId, WorkspaceId};
 
@@ -52,8 +53,9 @@ impl Store {
         page: &PageQuery,
     ) -> Result<Page<Comment>, Error> {
         let list = part_of_task(workspace, task, keys::COMMENT_PREFIX, COMMENT_SHAPE);
-        self.page_of_task(workspace, task, &list, page, read_comment)
-            .await
+        let key_of = |position: &str| keys::comment_at(workspace, task, position);
+        let page = self.page(&list, page, key_of, read_comment);
+        self.while_task_exists(workspace, task, page).await
     }
 
     /// A task's history, the newest entry first.
@@ -67,22 +69,21 @@ impl Store {
         page: &PageQuery,
     ) -> Result<Page<Activity>, Error> {
         let list = part_of_task(workspace, task, keys::ACTIVITY_PREFIX, ACTIVITY_SHAPE);
-        self.page_of_task(workspace, task, &list, page, read_activity)
-            .await
+        let key_of = |position: &str| keys::activity_at(workspace, task, position);
+        let page = self.page(&list, page, key_of, read_activity);
+        self.while_task_exists(workspace, task, page).await
     }
 
     /// What belongs to a deleted task is there until the purge, and must not be seen.
-    async fn page_of_task<T>(
+    async fn while_task_exists<T>(
         &self,
         workspace: &WorkspaceId,
         task: TaskId,
-        list: &List,
-        page: &PageQuery,
-        read: impl Fn(&Item) -> Result<T, Error>,
-    ) -> Result<Page<T>, Error> {
+        read: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
         let task = self.get(keys::task(workspace, task));
-        let (task, page) = tokio::try_join!(task, self.page(list, page, |_| None, read))?;
-        task.map(|_| page).ok_or(Error::NotFound)
+        let (task, found) = tokio::try_join!(task, read)?;
+        task.map(|_| found).ok_or(Error::NotFound)
     }
 }
 

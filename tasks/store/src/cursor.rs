@@ -1,7 +1,8 @@
 //! Cursors: where a list goes on, as an opaque text.
 //!
-//! A cursor holds a sort key and a checksum over it and the list it is of: never a partition, so that no cursor leads into another workspace,
-//! filter or task. The checksum is no secret. It turns mistakes into errors; forging it gains nothing but another place in the same list.
+//! A cursor holds a sort key and a checksum over it and the list it is of: never a partition, so that no cursor leads
+//! into another workspace, filter or task. The checksum is no secret. It turns mistakes into errors; forging it gains
+//! nothing but another place in the same list.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -1,4 +1,5 @@
-//! Jobs that were given up: how a job gets among them, how they are listed, and how one gets out again. The queue's copies of them are in `queue`.
+//! Jobs that were given up: how a job gets among them, how they are listed, and how one gets out again. The queue's
+//! copies of them are in `queue`.
 
 use jiff::Timestamp;
 use tasks_api::{JobId, Page, PageQuery};

@@ -1,4 +1,5 @@
-//! SHA-256 over a sequence of parts, such that no two sequences have the same digest: each part goes in with its length.
+//! SHA-256 over a sequence of parts, such that no two sequences have the same digest: each part goes in with its
+//! length.
 
 use sha2::{Digest, Sha256};
 

@@ -23,7 +23,8 @@ pub enum Error {
     /// Not a cursor, or of another list.
     #[error("the cursor is not one of this list")]
     InvalidCursor,
-    /// DynamoDB or SQS is away, slow or throttling, or table or queue do not exist yet. Whether a write was done is unknown.
+    /// DynamoDB or SQS is away, slow or throttling, or table or queue do not exist yet. Whether a write was done is
+    /// unknown.
     #[error("{operation} cannot be answered now")]
     Unavailable {
         operation: &'static str,

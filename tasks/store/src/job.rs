@@ -1,5 +1,6 @@
-//! Jobs, from the transaction that writes one to the one that takes it away with its effect. The item is the job: while it is there the effect is
-//! owed, when it is gone the effect is committed. Sending and giving up are in `outbox` and `dead_letter`.
+//! Jobs, from the transaction that writes one to the one that takes it away with its effect. The item is the job: while
+//! it is there the effect is owed, when it is gone the effect is committed. Sending and giving up are in `outbox` and
+//! `dead_letter`.
 
 pub(crate) mod item;
 
@@ -176,7 +177,8 @@ impl Store {
         if refusal.failed(0) {
             return Ok(Completion::Duplicate);
         }
-        // Either nobody can see the entry any more, or it is there already, which takes a restored backup: the job can go.
+        // Either nobody can see the entry any more, or it is there already, which takes a restored backup: the job can
+        // go.
         let effect = if refusal.failed(1) {
             Completion::TaskDeleted
         } else {
@@ -210,7 +212,7 @@ impl Store {
         })
     }
 
-    /// Keys of what still hangs on the deleted task. Nothing is added to it any more: every write checks that the task exists.
+    /// Keys of what still hangs on the deleted task. Nothing is added any more: every write checks that the task exists.
     async fn remains(&self, job: &Job) -> Result<Vec<Item>, Error> {
         let request = self
             .client

@@ -1,4 +1,5 @@
-//! Every key of the table. Workspaces, ids and statuses cannot contain the separator `#`; an assignee can, and is always the last part.
+//! Every key of the table. Workspaces, ids and statuses cannot contain the separator `#`; an assignee can, and is
+//! always the last part.
 
 use jiff::Timestamp;
 use tasks_api::{ActorId, CommentId, JobId, Status, TaskId, WorkspaceId};
@@ -43,6 +44,18 @@ pub(crate) fn activity(workspace: &WorkspaceId, task: TaskId, id: JobId) -> Item
         task_partition(workspace, task),
         format!("{ACTIVITY_PREFIX}{id}"),
     )
+}
+
+/// The comment whose sort key this is.
+pub(crate) fn comment_at(workspace: &WorkspaceId, task: TaskId, position: &str) -> Option<Item> {
+    let id = position.strip_prefix(COMMENT_PREFIX)?.parse().ok()?;
+    Some(comment(workspace, task, id))
+}
+
+/// The history entry whose sort key this is.
+pub(crate) fn activity_at(workspace: &WorkspaceId, task: TaskId, position: &str) -> Option<Item> {
+    let id = position.strip_prefix(ACTIVITY_PREFIX)?.parse().ok()?;
+    Some(activity(workspace, task, id))
 }
 
 pub(crate) fn job(id: JobId) -> Item {
@@ -148,6 +161,29 @@ mod tests {
         assert_eq!(job_at(&position(at(1), id)), Some(id));
         for garbage in ["", "1", "1#", "1#x", "#"] {
             assert_eq!(job_at(garbage), None);
+        }
+    }
+
+    #[test]
+    fn only_a_whole_sort_key_is_a_place_among_comments_or_entries() {
+        let (workspace, task): (WorkspaceId, _) = ("dev".parse().unwrap(), TaskId::new());
+        let (comment_id, job_id) = (CommentId::new(), JobId::new());
+        let at = |position: &str| {
+            (
+                comment_at(&workspace, task, position),
+                activity_at(&workspace, task, position),
+            )
+        };
+        assert_eq!(
+            at(&format!("C#{comment_id}")),
+            (Some(comment(&workspace, task, comment_id)), None)
+        );
+        assert_eq!(
+            at(&format!("A#{job_id}")),
+            (None, Some(activity(&workspace, task, job_id)))
+        );
+        for garbage in ["", "C#", "A#", TASK, "C#x", "A#x", &job_id.to_string()] {
+            assert_eq!(at(garbage), (None, None), "{garbage}");
         }
     }
 

@@ -8,7 +8,7 @@ use crate::attributes::{Item, Reader, text};
 use crate::cursor::Scope;
 use crate::failure::failure;
 use crate::schema::{INDEX_SORT, Index, PK, SK};
-use crate::{Error, Store, keys};
+use crate::{Error, Store};
 
 /// Items that one query looks at when a filter drops some of them.
 const EXAMINED_MAX: usize = 100;
@@ -48,7 +48,7 @@ impl Filter {
 }
 
 impl Store {
-    /// Reads a page. `key_of` finds an index's item by its place in the list; it is not asked for lists of the table itself.
+    /// Reads a page. `key_of` tells the key in the table of the item at a place in the list, if that is one.
     ///
     /// # Errors
     /// [`Error::InvalidCursor`], [`Error::Unavailable`], [`Error::Corrupt`].
@@ -146,12 +146,11 @@ impl List {
 
     fn start(&self, cursor: &str, key_of: impl Fn(&str) -> Option<Item>) -> Result<Item, Error> {
         let position = self.scope.position(cursor)?;
-        let Some(index) = self.index else {
-            return Ok(keys::key(&self.partition, position));
-        };
         let mut key = key_of(&position).ok_or(Error::InvalidCursor)?;
-        key.insert(index.partition.to_owned(), text(&self.partition));
-        key.insert(INDEX_SORT.to_owned(), text(position));
+        if let Some(index) = self.index {
+            key.insert(index.partition.to_owned(), text(&self.partition));
+            key.insert(INDEX_SORT.to_owned(), text(position));
+        }
         Ok(key)
     }
 

@@ -1,8 +1,8 @@
 //! Jobs that are not done: which are due to be sent, and how many there are.
 //!
-//! Whoever sends a job takes the right to do so first ([`Store::claim_send`]). So two relays do not send the same job, and the time of the last
-//! send is never later than the send itself: a job whose message went to a queue that is gone is always found by
-//! [`Store::jobs_sent_before`].
+//! Whoever sends a job takes the right to do so first ([`Store::claim_send`]). So two relays do not send the same job,
+//! and the time of the last send is never later than the send itself: a job whose message went to a queue that is gone
+//! is always found by [`Store::jobs_sent_before`].
 
 use std::fmt;
 
@@ -182,8 +182,8 @@ impl Store {
         .await
     }
 
-    /// How many jobs are pending, and since when. Counts up to [`BACKLOG_SHARD_JOBS_MAX`] jobs of each shard, then means
-    /// "this or more".
+    /// How many jobs are pending, and since when. Counts up to [`BACKLOG_SHARD_JOBS_MAX`] jobs of each shard, then
+    /// means "this or more".
     ///
     /// # Errors
     /// [`Error::Unavailable`].

@@ -1,5 +1,5 @@
-//! The job queue and its dead-letter queue. A message carries a job's name only; what there is to do stands in the job's item. When to send, and
-//! what a failure means, is the callers'.
+//! The job queue and its dead-letter queue. A message carries a job's name only; what there is to do stands in the
+//! job's item. When to send, and what a failure means, is the callers'.
 
 mod setup;
 

@@ -1,5 +1,5 @@
-//! Transactions: a few actions, each with a condition, all or nothing. Knows which condition failed, and tries again when others were writing
-//! the same items. What the actions mean is their makers'.
+//! Transactions: a few actions, each with a condition, all or nothing. Knows which condition failed, and tries again
+//! when others were writing the same items. What the actions mean is their makers'.
 
 use std::time::Duration;
 
@@ -54,9 +54,17 @@ pub(crate) enum Commit {
     Refused(Refusal),
 }
 
-/// For each action in order, whether its condition failed, and the item that made it fail.
+/// How the condition of each action did, in their order.
 #[derive(Debug)]
-pub(crate) struct Refusal(Vec<Option<Option<Item>>>);
+pub(crate) struct Refusal(Vec<Verdict>);
+
+#[derive(Debug)]
+enum Verdict {
+    /// Or was not looked at.
+    Held,
+    /// On this item, or on there being none.
+    Failed(Option<Item>),
+}
 
 /// What a cancelled transaction leads to.
 enum Cancelled {
@@ -113,12 +121,15 @@ impl Condition {
 impl Refusal {
     /// Whether the condition of the action at this place failed.
     pub(crate) fn failed(&self, action: usize) -> bool {
-        self.0.get(action).is_some_and(Option::is_some)
+        matches!(self.0.get(action), Some(Verdict::Failed(_)))
     }
 
     /// The item that made it fail; `None` if there was no item.
     pub(crate) fn item(&self, action: usize) -> Option<&Item> {
-        self.0.get(action)?.as_ref()?.as_ref()
+        match self.0.get(action) {
+            Some(Verdict::Failed(item)) => item.as_ref(),
+            _ => None,
+        }
     }
 }
 
@@ -216,17 +227,22 @@ impl Cancelled {
                 .any(|reason| reason.code().is_some_and(|code| codes.contains(&code)))
         };
         if has(&[CONDITION_FAILED]) {
-            let failed = |reason: &CancellationReason| {
-                let failed = reason.code() == Some(CONDITION_FAILED);
-                // An absent item is told as none by some, as an empty one by others.
-                failed.then(|| reason.item().filter(|item| !item.is_empty()).cloned())
-            };
-            return Self::Refused(Refusal(reasons.iter().map(failed).collect()));
+            return Self::Refused(Refusal(reasons.iter().map(Verdict::of).collect()));
         }
         match (has(THROTTLED), has(&[CONFLICT])) {
             (false, false) => Self::Other,
             (throttled, _) => Self::TryAgain { throttled },
         }
+    }
+}
+
+impl Verdict {
+    fn of(reason: &CancellationReason) -> Self {
+        if reason.code() != Some(CONDITION_FAILED) {
+            return Self::Held;
+        }
+        // An absent item is told as none by some servers, as an empty one by others.
+        Self::Failed(reason.item().filter(|item| !item.is_empty()).cloned())
     }
 }
 

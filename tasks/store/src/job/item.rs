@@ -1,5 +1,5 @@
-//! A job as an item. It is pending while it has a time at which it is due, and dead while it has one at which it died; its place in the index
-//! follows.
+//! A job as an item. It is pending while it has a time at which it is due, and dead while it has one at which it died;
+//! its place in the index follows.
 
 use jiff::Timestamp;
 use tasks_api::{JobKind, TaskId};
@@ -28,7 +28,8 @@ const KIND: &str = "kind";
 const TASK_ID: &str = "task_id";
 const WORKSPACE: &str = "workspace";
 
-/// The job of a change. It counts as sent: whoever makes the change sends it next, and until it is due nobody else does.
+/// The job of a change. It counts as sent: whoever makes the change sends it next, and until it is due nobody else
+/// does.
 pub(crate) fn write_new(task: TaskId, write: &Write) -> Item {
     let job = &write.job;
     let mut item = keys::job(job.id);

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use aws_credential_types::Credentials;
 use aws_local::{AwsLocal, Options};
 use aws_sdk_dynamodb::config::retry::RetryConfig;
-use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region};
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{SignedDuration, Timestamp};
@@ -224,7 +223,10 @@ pub(crate) fn sqs_client() -> aws_sdk_sqs::Client {
 }
 
 /// Waits for something that is said with a delay.
-pub(crate) async fn eventually<T>(what: &str, mut check: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn eventually<T, F>(what: &str, mut check: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Option<T>>,
+{
     let deadline = Instant::now() + DEADLINE;
     loop {
         if let Some(value) = check().await {
@@ -235,7 +237,7 @@ pub(crate) async fn eventually<T>(what: &str, mut check: impl AsyncFnMut() -> Op
     }
 }
 
-/// Without retries, so that a test sees each answer, and with little patience.
+/// Without retries, so that a test sees each answer.
 pub(crate) fn dynamodb(url: &str) -> aws_sdk_dynamodb::Client {
     let config = aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -248,18 +250,12 @@ pub(crate) fn dynamodb(url: &str) -> aws_sdk_dynamodb::Client {
 }
 
 pub(crate) fn sqs(url: &str) -> aws_sdk_sqs::Client {
-    // A long poll must not be cut off by the limits for other calls.
-    let short = TimeoutConfig::builder()
-        .read_timeout(Duration::from_millis(900))
-        .operation_attempt_timeout(Duration::from_secs(1))
-        .operation_timeout(Duration::from_secs(1));
     let config = aws_sdk_sqs::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
         .endpoint_url(url)
         .credentials_provider(Credentials::new("any", "any", None, None, "tests"))
         .retry_config(RetryConfig::disabled())
-        .timeout_config(short.build())
         .interceptor(telemetry::aws::Interceptor::new())
         .http_client(aws_smithy_http_client::Builder::new().build_http());
     aws_sdk_sqs::Client::from_conf(config.build())

@@ -6,7 +6,7 @@ use jiff::ToSpan;
 use store::{Error, Written};
 use tasks_api::{Status, Task, TaskFilter, TaskId};
 
-use crate::endpoint::{Fixture, answer, comment, new_task, now, page};
+use crate::endpoint::{Fixture, answer, comment, eventually, new_task, now, page};
 
 /// Requests with one key at the same time.
 const REPEATS: usize = 12;
@@ -156,16 +156,17 @@ async fn of_concurrent_repeats_one_has_an_effect() {
     let repeat = async |fixture: Arc<Fixture>, task: TaskId, number: usize| {
         let mut write = fixture.write(task);
         write.idempotency = Some(answer("key", "request", &format!("answer {number}")));
-        loop {
+        eventually("an answer", || async {
             match fixture
                 .store
                 .add_comment(&comment(task, "me too"), &write)
                 .await
             {
-                Err(Error::Conflict) => {}
-                written => return written.unwrap(),
+                Err(Error::Conflict) => None,
+                written => Some(written.unwrap()),
             }
-        }
+        })
+        .await
     };
     let repeats: Vec<_> = (0..REPEATS)
         .map(|number| tokio::spawn(repeat(Arc::clone(&fixture), task.id, number)))

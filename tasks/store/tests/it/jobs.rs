@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use store::{Completion, Error, Job, NewJob, Payload, PurgeStep, Store, Written};
 use tasks_api::{Activity, JobId, TaskId};
 
-use crate::endpoint::{Fixture, comment, entry, now, page};
+use crate::endpoint::{Fixture, comment, entry, eventually, now, page};
 
 /// Workers with the same job at the same time.
 const WORKERS: usize = 8;
@@ -76,11 +76,14 @@ async fn a_job_run_twice_has_one_effect() {
 async fn a_job_run_by_many_at_once_has_one_effect() {
     let fixture = Arc::new(Fixture::new().await);
     let (task, job, entry) = task_with_job(&fixture).await;
-    let work = async |store: Store, job: Job, entry: Activity| loop {
-        match store.complete_activity(&job, &entry).await {
-            Err(Error::Conflict) => {}
-            completed => return completed.unwrap(),
-        }
+    let work = async |store: Store, job: Job, entry: Activity| {
+        eventually("an end of the job", || async {
+            match store.complete_activity(&job, &entry).await {
+                Err(Error::Conflict) => None,
+                completed => Some(completed.unwrap()),
+            }
+        })
+        .await
     };
     let workers: Vec<_> = (0..WORKERS)
         .map(|_| tokio::spawn(work(fixture.store.clone(), job.clone(), entry.clone())))

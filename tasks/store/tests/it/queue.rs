@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::types::Message;
 use store::{Depth, Error, JobQueue};
 use tasks_api::{JobId, JobKind, JobMessage};
@@ -10,7 +11,7 @@ use tracing::Instrument;
 
 use crate::endpoint::{carrier, eventually, now, sqs_client, unique};
 
-/// Longer than the time limits of the tests' client.
+/// For a message that is there, or soon visible again.
 const WAIT: Duration = Duration::from_secs(5);
 
 async fn queue() -> JobQueue {
@@ -36,7 +37,7 @@ async fn fail(queue: &JobQueue) {
         let message = receive_one(queue).await;
         queue.defer(&message, Duration::ZERO).await.unwrap();
     }
-    eventually("the message is moved", async || {
+    eventually("the message is moved", || async {
         assert_eq!(queue.receive(1, Duration::ZERO).await.unwrap().messages, []);
         (queue.dead_depth().await.unwrap().visible == 1).then_some(())
     })
@@ -44,7 +45,7 @@ async fn fail(queue: &JobQueue) {
 }
 
 async fn dead_one(queue: &JobQueue) -> Message {
-    eventually("a dead letter", async || {
+    eventually("a dead letter", || async {
         let mut messages = queue
             .receive_dead(10, Duration::from_secs(30))
             .await
@@ -69,12 +70,12 @@ async fn a_message_comes_out_as_it_went_in_and_once() {
     queue.send(&sent, None).await.unwrap();
     let received = receive_one(&queue).await;
     assert_eq!(JobQueue::decode(&received).unwrap(), sent);
-    eventually("one in flight", async || {
+    eventually("one in flight", || async {
         (queue.depth().await.unwrap() == depth(0, 1)).then_some(())
     })
     .await;
     queue.settle(&received).await.unwrap();
-    eventually("an empty queue", async || {
+    eventually("an empty queue", || async {
         (queue.depth().await.unwrap() == depth(0, 0)).then_some(())
     })
     .await;
@@ -82,12 +83,22 @@ async fn a_message_comes_out_as_it_went_in_and_once() {
 
 #[tokio::test]
 async fn a_receive_waits_longer_than_other_calls_may_take() {
-    let queue = queue().await;
+    let (limit, wait) = (Duration::from_secs(2), Duration::from_secs(3));
+    let limits = TimeoutConfig::builder()
+        .read_timeout(limit)
+        .operation_attempt_timeout(limit)
+        .operation_timeout(limit);
+    let config = sqs_client()
+        .config()
+        .to_builder()
+        .timeout_config(limits.build());
+    let client = aws_sdk_sqs::Client::from_conf(config.build());
+    let queue = JobQueue::create(client, &unique()).await.unwrap();
     let started = Instant::now();
-    let received = queue.receive(1, Duration::from_secs(2)).await.unwrap();
+    let received = queue.receive(1, wait).await.unwrap();
     assert!(received.messages.is_empty());
     assert!(received.span.get().is_none());
-    assert!(started.elapsed() >= Duration::from_secs(2));
+    assert!(started.elapsed() >= wait);
 }
 
 #[tokio::test]
@@ -112,7 +123,7 @@ async fn queues_are_made_once_and_found_by_name() {
     );
     for other in [again, found] {
         assert_eq!(other.created_at().await.unwrap(), created_at);
-        eventually("the message", async || {
+        eventually("the message", || async {
             (other.depth().await.unwrap() == depth(1, 0)).then_some(())
         })
         .await;
@@ -180,7 +191,7 @@ async fn a_message_that_fails_too_often_is_a_dead_letter_until_it_is_redriven() 
     let sent = message();
     queue.send(&sent, Some(&carrier())).await.unwrap();
     fail(&queue).await;
-    eventually("a dead letter", async || {
+    eventually("a dead letter", || async {
         (queue.dead_depth().await.unwrap() == depth(1, 0)).then_some(())
     })
     .await;
@@ -192,7 +203,7 @@ async fn a_message_that_fails_too_often_is_a_dead_letter_until_it_is_redriven() 
     assert_eq!(JobQueue::decode(&back).unwrap(), sent);
     assert_eq!(trace_of(&back), trace_of(&dead), "it keeps its trace");
     queue.settle(&back).await.unwrap();
-    eventually("no dead letter", async || {
+    eventually("no dead letter", || async {
         (queue.dead_depth().await.unwrap() == depth(0, 0)).then_some(())
     })
     .await;
@@ -228,7 +239,7 @@ async fn a_poisoned_message_can_be_redriven_and_removed() {
     let dead = dead_one(&queue).await;
     assert_eq!(dead.body(), Some("{{{"));
     queue.settle_dead(&dead).await.unwrap();
-    eventually("no dead letter", async || {
+    eventually("no dead letter", || async {
         (queue.dead_depth().await.unwrap() == depth(0, 0)).then_some(())
     })
     .await;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use store::{Error, JobState, Payload, Written};
 use tasks_api::{JobKind, NewTask, Priority, Status, Task, TaskId, TaskPatch};
 
-use crate::endpoint::{Fixture, GRACE, carrier, new_task, now};
+use crate::endpoint::{Fixture, GRACE, carrier, eventually, new_task, now};
 
 /// Writers at the same time.
 const WRITERS: u64 = 8;
@@ -36,29 +36,42 @@ fn retitled(task: &Task, title: &str) -> Task {
 /// Changes the task until it got through some writes; tells the versions that are its own.
 async fn writer(fixture: Arc<Fixture>, id: TaskId, name: u64) -> Vec<u64> {
     let mut won = Vec::new();
-    while (won.len() as u64) < WRITES {
-        let before = fixture
-            .store
-            .task(&fixture.workspace, id)
-            .await
-            .unwrap()
-            .unwrap();
-        let after = retitled(&before, &format!("writer {name}, write {}", won.len()));
-        match fixture
-            .store
-            .update_task(before.version, &after, &fixture.write(id))
-            .await
-        {
-            Ok(written) => {
-                assert_eq!(written, Written::Now);
-                won.push(after.version);
-            }
-            Err(Error::VersionMismatch { current }) => assert!(current > before.version),
-            Err(Error::Conflict) => {}
-            Err(error) => panic!("{error:?}"),
-        }
+    for number in 0..WRITES {
+        won.push(
+            eventually("a write", || async {
+                try_write(&fixture, id, &format!("{name} {number}")).await
+            })
+            .await,
+        );
     }
     won
+}
+
+/// The version written, unless somebody else was faster.
+async fn try_write(fixture: &Fixture, id: TaskId, title: &str) -> Option<u64> {
+    let before = fixture
+        .store
+        .task(&fixture.workspace, id)
+        .await
+        .unwrap()
+        .unwrap();
+    let after = retitled(&before, title);
+    match fixture
+        .store
+        .update_task(before.version, &after, &fixture.write(id))
+        .await
+    {
+        Ok(written) => {
+            assert_eq!(written, Written::Now);
+            Some(after.version)
+        }
+        Err(Error::VersionMismatch { current }) => {
+            assert!(current > before.version);
+            None
+        }
+        Err(Error::Conflict) => None,
+        Err(error) => panic!("{error:?}"),
+    }
 }
 
 #[tokio::test]
