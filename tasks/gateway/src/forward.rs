@@ -20,6 +20,8 @@ use crate::auth::Caller;
 use crate::refusal::Refusal;
 use crate::request::{Body, IDEMPOTENCY_KEY, IdempotencyKey, IfMatch, JSON, Strict};
 
+/// By which the task-service's spans tell the gateway from other callers.
+const USER_AGENT: &str = concat!("tripod-gateway/", env!("CARGO_PKG_VERSION"));
 /// Time for a connection: the task-service is near, and one that does not accept within this is away.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Idle connections kept.
@@ -38,11 +40,12 @@ const RETRY_AFTER_SECONDS: u32 = 1;
 /// Errors that the task-service tells a client: calling it has not failed.
 const EXPECTED_STATUSES: &[u16] = &[400, 404, 409, 412, 413, 415, 422, 428];
 /// Headers of an answer that a client sees. `traceresponse` is not one: the gateway names its own span.
-const ANSWER_HEADERS: [HeaderName; 4] = [
+const ANSWER_HEADERS: [HeaderName; 5] = [
     header::CONTENT_TYPE,
     header::ETAG,
     header::LOCATION,
     header::RETRY_AFTER,
+    HeaderName::from_static(headers::IDEMPOTENCY_REPLAYED),
 ];
 
 static WORKSPACE: HeaderName = HeaderName::from_static(headers::WORKSPACE);
@@ -130,6 +133,7 @@ impl TaskService {
     /// If the HTTP client cannot be built.
     pub(crate) fn new(options: Options) -> reqwest::Result<Self> {
         let client = reqwest::Client::builder()
+            .user_agent(USER_AGENT)
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
             .pool_idle_timeout(IDLE_TIMEOUT)
@@ -180,7 +184,7 @@ impl TaskService {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            let has_no_answer = (error.is_connect() || error.is_request()) ;
+            let has_no_answer = error.is_connect() || error.is_request();
             match delays.next() {
                 Some(delay) if has_no_answer && Instant::now() + *delay < deadline => {
                     tokio::time::sleep(*delay).await;
@@ -272,7 +276,8 @@ async fn read(answer: &mut reqwest::Response) -> Result<Bytes, Refusal> {
 fn no_answer(error: reqwest::Error) -> Refusal {
     // The address is in the client span; here it would only be repeated, filters and all.
     let error = error.without_url();
-    if error.is_timeout() {
+    // Where even connecting took too long, nothing was begun: that one is away.
+    if error.is_timeout() && !error.is_connect() {
         let problem = Problem::new(Kind::Timeout).retry_after(RETRY_AFTER_SECONDS);
         return Refusal::new(problem, error);
     }

@@ -29,7 +29,7 @@ use crate::forward::TaskService;
 pub use crate::settings::{BaseUrl, Settings};
 
 /// Every route: those of the API, and the two that anybody may read.
-const ROUTES: [Route; API_ROUTES.len() + 2] = {
+static ROUTES: [Route; API_ROUTES.len() + 2] = {
     let mut all = [public(docs::PAGE_PATH); API_ROUTES.len() + 2];
     all[1] = public(docs::DOCUMENT_PATH);
     let mut index = 0;

@@ -2,12 +2,13 @@
 //! for all operations. Nothing here changes how a request is treated.
 
 mod description;
+mod headers;
 mod limits;
 mod parameters;
 mod problems;
 
 use utoipa::OpenApi;
-use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::path::{Operation, Parameter, PathItem};
 use utoipa::openapi::schema::ArrayItems;
 use utoipa::openapi::security::{Http, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Components, Ref, RefOr, Schema, ServerBuilder};
@@ -52,6 +53,7 @@ pub(crate) fn document() -> utoipa::openapi::OpenApi {
     name_items(components);
     limits::write(&mut document);
     problems::add(&mut document);
+    headers::add(&mut document);
     document
 }
 
@@ -86,6 +88,15 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
         &mut item.delete,
     ];
     methods.into_iter().flatten()
+}
+
+/// An operation's parameters. All are written out where they are used.
+fn parameters(operation: &Operation) -> impl Iterator<Item = &Parameter> {
+    let parameters = operation.parameters.iter().flatten();
+    parameters.filter_map(|parameter| match parameter {
+        RefOr::T(parameter) => Some(parameter),
+        RefOr::Ref(_) => None,
+    })
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
 
+use conventions::defaults::TASKS_TABLE;
 use reqwest::Url;
 use runtime::{Secret, Time};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -15,12 +16,13 @@ runtime::settings! {
         listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8080));
         /// Where the task-service is: `http` or `https`, with a path if it is below one.
         task_service_url: BaseUrl = BaseUrl::local(8081);
-        /// How long the task-service may take for one request, further tries included. What takes longer is a 504.
-        task_service_timeout: Time = Time::from_secs(15);
+        /// How long the task-service may take for one request, further tries included. What takes longer is a 504. Longer
+        /// than the task-service's own limit, which tells more.
+        task_service_timeout: Time = Time::from_secs(20);
         /// Shown to the task-service with every request. Without it, none is shown.
         internal_token: Option<Secret> = None;
         /// DynamoDB table with the API keys.
-        table: String = "tripod-tasks".to_owned();
+        table: String = TASKS_TABLE.to_owned();
         /// Requests in progress; while there are as many, further ones get 503 at once. 0 refuses all.
         requests_in_flight_max: usize = 512;
         /// How long one request may take: its body, the look-up of its key, and the task-service. What takes longer is a 504.

@@ -16,31 +16,50 @@ static REPLAYED: HeaderName = HeaderName::from_static(IDEMPOTENCY_REPLAYED);
 
 /// A task as it is now, with its version as entity tag.
 pub(crate) fn task(task: &Task) -> StoredResponse {
-    StoredResponse { etag: Some(task.etag()), ..json(StatusCode::OK, task) }
+    StoredResponse {
+        etag: Some(task.etag()),
+        ..json(StatusCode::OK, task)
+    }
 }
 
 /// A task that was made, and where it is.
 pub(crate) fn created_task(created: &Task) -> StoredResponse {
     let location = routes::TASK.replacen("{task_id}", &created.id.to_string(), 1);
-    StoredResponse { status: StatusCode::CREATED.as_u16(), location: Some(location), ..task(created) }
+    StoredResponse {
+        status: StatusCode::CREATED.as_u16(),
+        location: Some(location),
+        ..task(created)
+    }
 }
 
 /// Nothing is left to show.
 pub(crate) fn gone() -> StoredResponse {
     let status = StatusCode::NO_CONTENT.as_u16();
-    StoredResponse { status, etag: None, location: None, body: Vec::new() }
+    StoredResponse {
+        status,
+        etag: None,
+        location: None,
+        body: Vec::new(),
+    }
 }
 
 /// Anything else.
 pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> StoredResponse {
     let body = serde_json::to_vec(value).expect("types of the API have string keys only");
-    StoredResponse { status: status.as_u16(), etag: None, location: None, body }
+    StoredResponse {
+        status: status.as_u16(),
+        etag: None,
+        location: None,
+        body,
+    }
 }
 
 /// An answer that was given before.
 pub(crate) fn replay(stored: StoredResponse) -> Response {
     let mut response = send(stored);
-    response.headers_mut().insert(&REPLAYED, HeaderValue::from_static("true"));
+    response
+        .headers_mut()
+        .insert(&REPLAYED, HeaderValue::from_static("true"));
     response
 }
 
@@ -50,7 +69,10 @@ pub(crate) fn send(answer: StoredResponse) -> Response {
     if !answer.body.is_empty() {
         headers.insert(header::CONTENT_TYPE, JSON);
     }
-    for (name, value) in [(header::ETAG, answer.etag), (header::LOCATION, answer.location)] {
+    for (name, value) in [
+        (header::ETAG, answer.etag),
+        (header::LOCATION, answer.location),
+    ] {
         // Both were made by this service: digits, or a path of identifiers.
         if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
             headers.insert(name, value);

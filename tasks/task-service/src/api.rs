@@ -1,6 +1,11 @@
 //! What every handler works with, and what every change has in common: its job, its answer, and what follows its commit.
 
-use axum::{Router, extract::FromRef, response::Response, routing::{get, post}};
+use axum::{
+    Router,
+    extract::FromRef,
+    response::Response,
+    routing::{get, post},
+};
 use conventions::spans;
 use jiff::Timestamp;
 use opentelemetry::{Context, trace::TraceContextExt};
@@ -35,7 +40,10 @@ pub(crate) struct Change<'a> {
 pub(crate) fn router(api: Api) -> Router {
     Router::new()
         .route(routes::TASKS, get(tasks::list).post(tasks::create))
-        .route(routes::TASK, get(tasks::read).patch(tasks::update).delete(tasks::delete))
+        .route(
+            routes::TASK,
+            get(tasks::read).patch(tasks::update).delete(tasks::delete),
+        )
         .route(routes::TRANSITIONS, post(transitions::create))
         .route(routes::COMMENTS, get(comments::list).post(comments::create))
         .route(routes::ACTIVITY, get(activity::list))
@@ -44,7 +52,11 @@ pub(crate) fn router(api: Api) -> Router {
 
 impl<'a> Change<'a> {
     pub(crate) fn new(caller: &'a Caller, request: Option<&'a Idempotency>) -> Self {
-        Self { caller, now: Timestamp::now(), request }
+        Self {
+            caller,
+            now: Timestamp::now(),
+            request,
+        }
     }
 
     /// The change's part of the transaction, with a job that writes this entry of the task's history.
@@ -66,7 +78,10 @@ impl<'a> Change<'a> {
     }
 
     fn write(&self, job: NewJob, answer: &StoredResponse) -> Write {
-        let to_request = |to: &Idempotency| Answer { to: to.clone(), response: answer.clone() };
+        let to_request = |to: &Idempotency| Answer {
+            to: to.clone(),
+            response: answer.clone(),
+        };
         Write {
             workspace: self.caller.workspace.clone(),
             now: self.now,

@@ -70,7 +70,10 @@ impl Shared {
     async fn send(&self, job: &NewJob) {
         let sent = match self.queue.get() {
             // The current span is the request's own: its carrier would name the same place.
-            Some(queue) => queue.send(&job.message(), None).await.map_err(anyhow::Error::from),
+            Some(queue) => queue
+                .send(&job.message(), None)
+                .await
+                .map_err(anyhow::Error::from),
             None => Err(anyhow::anyhow!("the queue was not found yet")),
         };
         let Err(error) = sent else { return };

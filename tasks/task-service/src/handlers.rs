@@ -48,12 +48,19 @@ impl Target<'_> {
             };
             let answer = answer::task(&after);
             let write = change.recorded(self.id, event.clone(), &answer);
-            match self.api.store.update_task(before.version, &after, &write).await {
+            match self
+                .api
+                .store
+                .update_task(before.version, &after, &write)
+                .await
+            {
                 Err(store::Error::VersionMismatch { .. }) if *self.if_match == IfMatch::Any => {}
                 Err(error) => return Err(error.into()),
                 Ok(written) => {
                     let committed = || count(&event);
-                    return Ok(self.api.finish(self.id, (written, write), answer, committed));
+                    return Ok(self
+                        .api
+                        .finish(self.id, (written, write), answer, committed));
                 }
             }
         }

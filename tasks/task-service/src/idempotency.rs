@@ -25,7 +25,10 @@ impl IdempotencyKey {
     /// restart may have read the task anew, and still means the request that was answered.
     pub(crate) fn with_body(self, body: &[u8]) -> Option<Idempotency> {
         let parts = [self.method.as_str().as_bytes(), self.path.as_bytes(), body];
-        Some(Idempotency { key: self.key?, fingerprint: Fingerprint::of(&parts) })
+        Some(Idempotency {
+            key: self.key?,
+            fingerprint: Fingerprint::of(&parts),
+        })
     }
 }
 
@@ -34,7 +37,11 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
         let path = parts.uri.path().to_owned();
-        Ok(Self { key: read(&parts.headers)?, method: parts.method.clone(), path })
+        Ok(Self {
+            key: read(&parts.headers)?,
+            method: parts.method.clone(),
+            path,
+        })
     }
 }
 
@@ -98,7 +105,11 @@ mod tests {
     }
 
     fn fingerprint(method: Method, path: &str, body: &[u8]) -> Idempotency {
-        let key = IdempotencyKey { key: Some("k".to_owned()), method, path: path.to_owned() };
+        let key = IdempotencyKey {
+            key: Some("k".to_owned()),
+            method,
+            path: path.to_owned(),
+        };
         key.with_body(body).unwrap()
     }
 
@@ -106,8 +117,17 @@ mod tests {
     fn a_key_is_short_and_printable() {
         assert_eq!(check(&[]), Ok(None));
         assert_eq!(check(&[b"order 1"]), Ok(Some("order 1".to_owned())));
-        assert_eq!(check(&[&[b'k'; IDEMPOTENCY_KEY_CHARS_MAX]]).map(|key| key.is_some()), Ok(true));
-        for wrong in [&[&b""[..]][..], &[b"\xff"], &[b"a\tb"], &[b"a", b"a"], &[&[b'k'; IDEMPOTENCY_KEY_CHARS_MAX + 1]]] {
+        assert_eq!(
+            check(&[&[b'k'; IDEMPOTENCY_KEY_CHARS_MAX]]).map(|key| key.is_some()),
+            Ok(true)
+        );
+        for wrong in [
+            &[&b""[..]][..],
+            &[b"\xff"],
+            &[b"a\tb"],
+            &[b"a", b"a"],
+            &[&[b'k'; IDEMPOTENCY_KEY_CHARS_MAX + 1]],
+        ] {
             assert_eq!(check(wrong), Err(Kind::MalformedRequest), "{wrong:?}");
         }
     }

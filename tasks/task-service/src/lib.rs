@@ -39,11 +39,23 @@ pub use settings::{SeedKeys, Settings};
 
 /// The routes in the form that the telemetry layer takes.
 const ROUTES: [Route; routes::ALL.len()] = {
-    let mut all = [Route { method: "", template: "", success: 0 }; routes::ALL.len()];
+    let mut all = [Route {
+        method: "",
+        template: "",
+        success: 0,
+    }; routes::ALL.len()];
     let mut index = 0;
     while index < all.len() {
-        let routes::Route { method, template, success } = routes::ALL[index];
-        all[index] = Route { method, template, success };
+        let routes::Route {
+            method,
+            template,
+            success,
+        } = routes::ALL[index];
+        all[index] = Route {
+            method,
+            template,
+            success,
+        };
         index += 1;
     }
     all
@@ -60,60 +72,81 @@ impl Service for TaskService {
 
     async fn run(settings: Settings, process: Process) -> anyhow::Result<()> {
         let listener = server::bind(settings.listen, "the task API", "--listen")?;
-        if settings.internal_token.as_ref().is_some_and(|token| token.reveal().is_empty()) {
-            anyhow::bail!("internal_token is empty; leave it out to ask for none");
-        }
+        let token = InternalToken::new(settings.internal_token)?;
         metrics::register();
 
         let clients = aws::clients(&process).await;
         let store = Store::new(clients.dynamodb, &settings.table);
-        let table = store.clone();
-        process.readiness.register("table", move || {
-            let table = table.clone();
-            async move { table.ping().await.map_err(|error| error.to_string()) }
-        });
-
+        check_readiness(&process, store.clone());
         let queue = Queue::default();
         let dispatcher = Dispatcher::new(store.clone(), queue.clone());
         let api = Api {
             store: store.clone(),
             dispatcher: dispatcher.clone(),
-            token: InternalToken(settings.internal_token),
+            token,
         };
-        let routes = Stack {
-            telemetry: ServerLayer::new(ServerOptions { routes: &ROUTES, edge: false }),
+        let stack = Stack {
+            telemetry: ServerLayer::new(ServerOptions {
+                routes: &ROUTES,
+                edge: false,
+            }),
             faults: process.faults.clone(),
-            requests_in_flight_max: settings.requests_in_flight_max,
+            requests_in_flight_max: settings.requests_in_flight_max.get().into(),
             request_timeout: settings.request_timeout.get(),
         };
-        let routes = routes.around(api::router(api));
         let provision = Provision {
             store,
             sqs: clients.sqs,
             queue_name: settings.queue,
-            is_allowed: settings.provision.unwrap_or_else(aws::has_endpoint),
+            is_allowed: settings.provision,
             keys: settings.seed_api_keys.0,
         };
 
-        let deadline = tokio::spawn(deadline(process.drain.clone(), process.common.drain_timeout.get()));
-        let background = work_in_background(provision, queue, settings.relay_interval.get(), process.clone());
-        let background = tokio::spawn(background);
-        let until = Until::Drained { drain: process.drain.clone(), timeout: process.common.drain_timeout.get() };
-        server::serve(listener, routes, until).await?;
+        let timeout = process.common.drain_timeout.get();
+        let deadline = tokio::spawn(deadline(process.drain.clone(), timeout));
+        let interval = settings.relay_interval.get();
+        let background = tokio::spawn(work_in_background(
+            provision,
+            queue,
+            interval,
+            process.clone(),
+        ));
+        let until = Until::Drained {
+            drain: process.drain.clone(),
+            timeout,
+        };
+        server::serve(listener, stack.around(api::router(api)), until).await?;
 
         let rest = async {
             dispatcher.drain().await;
+            // Its panic has a log line of its own; what it did not send is in the outbox.
             let _ = background.await;
         };
-        if tokio::time::timeout_at(deadline.await?, rest).await.is_err() {
+        if tokio::time::timeout_at(deadline.await?, rest)
+            .await
+            .is_err()
+        {
             tracing::warn!("messages were not sent in time: they are left to the relay");
         }
         Ok(())
     }
 }
 
+/// A process without its table can answer nothing. Without its queue it can: jobs wait in the outbox.
+fn check_readiness(process: &Process, store: Store) {
+    process.readiness.register("table", move || {
+        let store = store.clone();
+        async move { store.ping().await.map_err(|error| error.to_string()) }
+    });
+}
+
 /// Everything that no request waits for. The process is ready for requests when there is a table to keep them in.
-async fn work_in_background(provision: Provision, slot: Queue, interval: Duration, process: Process) {
+async fn work_in_background(
+    provision: Provision,
+    slot: Queue,
+    interval: Duration,
+    process: Process,
+) {
     let work = async {
         provision.table().await;
         process.readiness.serve();
@@ -122,7 +155,9 @@ async fn work_in_background(provision: Provision, slot: Queue, interval: Duratio
         queue
     };
     if let Some(queue) = process.drain.run_until_cancelled(work).await {
-        Relay::new(provision, queue, interval).run(process.drain).await;
+        Relay::new(provision, queue, interval)
+            .run(process.drain)
+            .await;
     }
 }
 

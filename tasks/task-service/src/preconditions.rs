@@ -97,7 +97,8 @@ mod tests {
         task.version = version;
         let headers = HeaderMap::from_iter([(header::IF_MATCH, value.parse().unwrap())]);
         let read = IfMatch::read(&headers);
-        read.and_then(|tags| tags.check(&task)).map_err(|problem| problem.kind)
+        read.and_then(|tags| tags.check(&task))
+            .map_err(|problem| problem.kind)
     }
 
     #[test]
@@ -111,14 +112,25 @@ mod tests {
     fn a_weak_tag_and_other_versions_do_not() {
         for value in [r#""2""#, r#"W/"3""#, r#""33""#, r#""""#, r#""3 ""#.trim()] {
             let kind = check(value, 3).unwrap_err();
-            assert!(matches!(kind, Kind::VersionMismatch | Kind::MalformedRequest), "{value}");
+            assert!(
+                matches!(kind, Kind::VersionMismatch | Kind::MalformedRequest),
+                "{value}"
+            );
         }
         assert_eq!(check(r#"W/"3""#, 3), Err(Kind::VersionMismatch));
     }
 
     #[test]
     fn text_that_is_no_list_of_tags_is_malformed() {
-        for value in ["", "3", "\"3", r#""3","#, r#""3" "4""#, r#"*, "3""#, r#""a b""#] {
+        for value in [
+            "",
+            "3",
+            "\"3",
+            r#""3","#,
+            r#""3" "4""#,
+            r#"*, "3""#,
+            r#""a b""#,
+        ] {
             assert_eq!(check(value, 3), Err(Kind::MalformedRequest), "{value}");
         }
     }

@@ -88,7 +88,10 @@ where
             }
             Err(error) => anyhow::Error::from(error),
         };
-        tracing::warn!({ fields::ERROR } = format!("{error:#}"), "{what} is not ready: trying again");
+        tracing::warn!(
+            { fields::ERROR } = format!("{error:#}"),
+            "{what} is not ready: trying again"
+        );
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(PAUSE_MAX);
     }

@@ -27,13 +27,19 @@ impl Refusal {
     }
 
     fn caused(kind: Kind, cause: impl Into<anyhow::Error>) -> Self {
-        Self { problem: Problem::new(kind), cause: Some(cause.into()) }
+        Self {
+            problem: Problem::new(kind),
+            cause: Some(cause.into()),
+        }
     }
 }
 
 impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Self {
-        Self { problem, cause: None }
+        Self {
+            problem,
+            cause: None,
+        }
     }
 }
 
@@ -44,12 +50,14 @@ impl From<store::Error> for Refusal {
             Error::NotFound => Problem::new(Kind::NotFound).into(),
             Error::VersionMismatch { current } => preconditions::mismatch(current).into(),
             Error::IdempotencyKeyReused => Problem::new(Kind::IdempotencyKeyReused).into(),
-            Error::Conflict => {
-                Problem::new(Kind::Conflict).retry_after(CONFLICT_RETRY_SECONDS).into()
-            }
+            Error::Conflict => Problem::new(Kind::Conflict)
+                .retry_after(CONFLICT_RETRY_SECONDS)
+                .into(),
             Error::InvalidCursor => Problem::new(Kind::InvalidCursor).into(),
             Error::Unavailable { retry_after, .. } => {
-                let seconds = u32::try_from(retry_after.as_secs()).unwrap_or(u32::MAX).max(1);
+                let seconds = u32::try_from(retry_after.as_secs())
+                    .unwrap_or(u32::MAX)
+                    .max(1);
                 let mut refusal = Self::caused(Kind::Unavailable, error);
                 refusal.problem = refusal.problem.retry_after(seconds);
                 refusal
@@ -89,7 +97,11 @@ mod tests {
         let refusal = Refusal::from(error);
         assert_eq!(refusal.problem.kind, kind, "{text}");
         assert_eq!(refusal.problem.retry_after_seconds, retry_after, "{text}");
-        assert_eq!(refusal.cause.is_some(), kind.status().is_server_error(), "{text}");
+        assert_eq!(
+            refusal.cause.is_some(),
+            kind.status().is_server_error(),
+            "{text}"
+        );
     }
 
     #[test]
@@ -100,31 +112,59 @@ mod tests {
             source: "away".into(),
         };
         check(Error::NotFound, Kind::NotFound, None);
-        check(Error::VersionMismatch { current: 2 }, Kind::VersionMismatch, None);
-        check(Error::IdempotencyKeyReused, Kind::IdempotencyKeyReused, None);
+        check(
+            Error::VersionMismatch { current: 2 },
+            Kind::VersionMismatch,
+            None,
+        );
+        check(
+            Error::IdempotencyKeyReused,
+            Kind::IdempotencyKeyReused,
+            None,
+        );
         check(Error::Conflict, Kind::Conflict, Some(1));
         check(Error::InvalidCursor, Kind::InvalidCursor, None);
         check(unavailable(Duration::ZERO), Kind::Unavailable, Some(1));
-        check(unavailable(Duration::from_secs(7)), Kind::Unavailable, Some(7));
         check(
-            Error::Refused { operation: "GetItem", source: "wrong key".into() },
+            unavailable(Duration::from_secs(7)),
+            Kind::Unavailable,
+            Some(7),
+        );
+        check(
+            Error::Refused {
+                operation: "GetItem",
+                source: "wrong key".into(),
+            },
             Kind::Internal,
             None,
         );
-        check(Error::Corrupt { shape: "task", reason: "r".into() }, Kind::Internal, None);
+        check(
+            Error::Corrupt {
+                shape: "task",
+                reason: "r".into(),
+            },
+            Kind::Internal,
+            None,
+        );
     }
 
     #[test]
     fn internals_are_logged_and_not_told() {
         let captured = telemetry::testing::capture(|| {
-            let error = Error::Refused { operation: "GetItem", source: "bad credentials".into() };
+            let error = Error::Refused {
+                operation: "GetItem",
+                source: "bad credentials".into(),
+            };
             let refusal = Refusal::from(error);
             let told = refusal.problem.clone();
-            refusal.into_response();
+            let _ = refusal.into_response();
             told
         });
         assert_eq!(captured.result, Problem::new(Kind::Internal));
         assert_eq!(captured.logs[0]["level"], "ERROR");
-        assert_eq!(captured.logs[0]["fields"]["error"], "GetItem was refused: bad credentials");
+        assert_eq!(
+            captured.logs[0]["fields"]["error"],
+            "GetItem was refused: bad credentials"
+        );
     }
 }

@@ -98,14 +98,22 @@ impl Relay {
     }
 
     async fn try_pass(&mut self) -> Result<Found, Error> {
-        if self.checked_at.is_none_or(|at| at.elapsed() >= CHECK_INTERVAL) {
+        if self
+            .checked_at
+            .is_none_or(|at| at.elapsed() >= CHECK_INTERVAL)
+        {
             self.check().await?;
             self.checked_at = Some(Instant::now());
         }
-        let limit = if self.failures == 0 { BATCH_JOBS } else { PROBE_JOBS };
+        let limit = if self.failures == 0 {
+            BATCH_JOBS
+        } else {
+            PROBE_JOBS
+        };
         let mut found = Found::default();
         for shard in Shard::ALL {
-            let due = telemetry::suppress(self.store.due_jobs(shard, Timestamp::now(), limit)).await?;
+            let due =
+                telemetry::suppress(self.store.due_jobs(shard, Timestamp::now(), limit)).await?;
             found.is_more |= due.len() as u64 >= u64::from(limit);
             found.damaged += self.send_all(due).await?;
         }
@@ -144,7 +152,9 @@ impl Relay {
         for shard in Shard::ALL {
             let mut from = None;
             loop {
-                let page = self.store.jobs_sent_before(shard, created_at, now, from.as_ref(), BATCH_JOBS);
+                let page =
+                    self.store
+                        .jobs_sent_before(shard, created_at, now, from.as_ref(), BATCH_JOBS);
                 let page = telemetry::suppress(page).await?;
                 sent += page.jobs.len();
                 self.send_all(page.jobs).await?;
@@ -170,8 +180,13 @@ impl Relay {
         for job in jobs {
             match job {
                 Ok(job) => {
-                    let origin = job.carrier.as_ref().map_or_else(Context::new, |carrier| carrier.context());
-                    sends.spawn(send(self.store.clone(), self.queue.clone(), job).with_context(origin));
+                    let origin = job
+                        .carrier
+                        .as_ref()
+                        .map_or_else(Context::new, |carrier| carrier.context());
+                    sends.spawn(
+                        send(self.store.clone(), self.queue.clone(), job).with_context(origin),
+                    );
                 }
                 Err(_) => damaged += 1,
             }
@@ -190,7 +205,10 @@ impl Relay {
 /// Sends one job, if no other relay does and it is not done by now.
 async fn send(store: Store, queue: JobQueue, job: Job) -> Result<(), Error> {
     let now = Timestamp::now();
-    if !store.claim_send(&job, now, schedule::next_due(now, job.sends)).await? {
+    if !store
+        .claim_send(&job, now, schedule::next_due(now, job.sends))
+        .await?
+    {
         return Ok(());
     }
     let sent = queue.send(&job.message(), job.carrier.as_ref()).await;
@@ -198,7 +216,9 @@ async fn send(store: Store, queue: JobQueue, job: Job) -> Result<(), Error> {
         tracing::info!({ spans::TRIPOD_JOB_ID } = %job.id, "job relayed");
     } else {
         // If that fails too, the claim has made it due later.
-        let _ = store.make_due(job.id, schedule::retry_due(Timestamp::now())).await;
+        let _ = store
+            .make_due(job.id, schedule::retry_due(Timestamp::now()))
+            .await;
     }
     sent
 }

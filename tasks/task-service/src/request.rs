@@ -6,7 +6,9 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use conventions::spans;
 use http::{Uri, request::Parts};
 use serde::{Deserialize, de::DeserializeOwned};
-use tasks_api::{Kind, NewComment, NewTask, PageQuery, Problem, TaskFilter, TaskId, TaskPatch, Transition, json};
+use tasks_api::{
+    Kind, NewComment, NewTask, PageQuery, Problem, TaskFilter, TaskId, TaskPatch, Transition, json,
+};
 
 use crate::{caller::describe_span, refusal::Refusal};
 
@@ -59,7 +61,8 @@ valid_by_shape!(Transition, NoQuery);
 impl<Q: DeserializeOwned + Validate> Strict<Q> {
     fn read(uri: &Uri) -> Result<Self, Problem> {
         let Query(query) = Query::<Q>::try_from_uri(uri).map_err(|error| {
-            Problem::new(Kind::ValidationFailed).detail(format!("query string: {}", error.body_text()))
+            Problem::new(Kind::ValidationFailed)
+                .detail(format!("query string: {}", error.body_text()))
         })?;
         query.validate()?;
         Ok(Self(query))
@@ -111,11 +114,26 @@ mod tests {
 
     #[test]
     fn a_query_is_read_strictly() {
-        for query in ["", "limit=1", "status=in_progress&label=a%20b&due_before=2026-01-02T03:04:05Z"] {
+        for query in [
+            "",
+            "limit=1",
+            "status=in_progress&label=a%20b&due_before=2026-01-02T03:04:05Z",
+        ] {
             assert_eq!(refused::<TaskFilter>(query), None, "{query}");
         }
-        for query in ["colour=red", "limit=1&limit=2", "limit=0", "limit=101", "limit=x", "status=finished"] {
-            assert_eq!(refused::<TaskFilter>(query), Some(Kind::ValidationFailed), "{query}");
+        for query in [
+            "colour=red",
+            "limit=1&limit=2",
+            "limit=0",
+            "limit=101",
+            "limit=x",
+            "status=finished",
+        ] {
+            assert_eq!(
+                refused::<TaskFilter>(query),
+                Some(Kind::ValidationFailed),
+                "{query}"
+            );
         }
         assert_eq!(refused::<NoQuery>("limit=1"), Some(Kind::ValidationFailed));
         assert_eq!(refused::<NoQuery>(""), None);

@@ -33,7 +33,7 @@ pub struct Task {
     pub version: u64,
 }
 
-/// Where a task stands. [`Status::next`] is the transition table.
+/// Where a task stands.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
 )]
@@ -75,11 +75,15 @@ pub struct NewTask {
 }
 
 /// Body of `PATCH /v1/tasks/{task_id}`: a JSON merge patch (RFC 7396). A field left out stays, `null` clears an
-/// optional one. The status changes by a [`Transition`] only.
+/// optional one; what every task has cannot be cleared. The status changes by a transition only.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TaskPatch {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub title: Option<String>,
     #[serde(
         default,
@@ -88,7 +92,11 @@ pub struct TaskPatch {
     )]
     #[schema(value_type = Option<String>)]
     pub description: Option<Option<String>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub priority: Option<Priority>,
     #[serde(
         default,
@@ -97,7 +105,11 @@ pub struct TaskPatch {
     )]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub due_at: Option<Option<Timestamp>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub labels: Option<Vec<String>>,
     #[serde(
         default,
@@ -279,6 +291,13 @@ impl TaskPatch {
         );
         Problem::unless_empty(errors)
     }
+}
+
+/// Refuses `null` for a field that every task has; serde alone would read it as absent.
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 /// Tells `null` (clear) from absent (keep): without this, serde reads both as `None`.

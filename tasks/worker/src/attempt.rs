@@ -103,7 +103,10 @@ impl Backoff {
     /// Exponential with full jitter: any time up to the longest one, so that jobs that failed together come back apart.
     fn delay(self, receives: u32, random: f64) -> Duration {
         let factor = BACKOFF_FACTOR.saturating_pow(receives.saturating_sub(1));
-        self.first.saturating_mul(factor).min(self.max).mul_f64(random)
+        self.first
+            .saturating_mul(factor)
+            .min(self.max)
+            .mul_f64(random)
     }
 }
 
@@ -111,12 +114,19 @@ impl Backoff {
 mod tests {
     use super::*;
 
-    const BACKOFF: Backoff = Backoff { first: Duration::from_secs(2), max: Duration::from_secs(60) };
+    const BACKOFF: Backoff = Backoff {
+        first: Duration::from_secs(2),
+        max: Duration::from_secs(60),
+    };
 
     fn check(outcome: Result<Completion, Failure>, receives: u32, step: Step, label: &str) {
         let decided = Step::after(&outcome, receives, BACKOFF, 1.0);
         assert_eq!(decided, step, "{outcome:?} after {receives}");
-        assert_eq!(decided.outcome(&outcome), label, "{outcome:?} after {receives}");
+        assert_eq!(
+            decided.outcome(&outcome),
+            label,
+            "{outcome:?} after {receives}"
+        );
     }
 
     fn panicked() -> Result<Completion, Failure> {
@@ -127,15 +137,30 @@ mod tests {
     fn what_is_done_is_settled_however_often_it_was_received() {
         for receives in [1, 5, 9] {
             check(Ok(Completion::Done), receives, Step::Settle, "success");
-            check(Ok(Completion::TaskDeleted), receives, Step::Settle, "success");
-            check(Ok(Completion::Duplicate), receives, Step::Settle, "duplicate");
+            check(
+                Ok(Completion::TaskDeleted),
+                receives,
+                Step::Settle,
+                "success",
+            );
+            check(
+                Ok(Completion::Duplicate),
+                receives,
+                Step::Settle,
+                "duplicate",
+            );
         }
     }
 
     #[test]
     fn a_failure_is_retried_later_and_later_and_then_buried() {
         for (receives, seconds) in [(1, 2), (2, 6), (3, 18), (4, 54)] {
-            check(panicked(), receives, Step::Retry(Duration::from_secs(seconds)), "retry");
+            check(
+                panicked(),
+                receives,
+                Step::Retry(Duration::from_secs(seconds)),
+                "retry",
+            );
         }
         for receives in [5, 6, u32::MAX] {
             check(panicked(), receives, Step::Bury, "dead");
@@ -145,7 +170,12 @@ mod tests {
     #[test]
     fn a_job_that_was_cut_off_is_never_buried() {
         for receives in [1, 5] {
-            check(Err(Failure::CutOff), receives, Step::Retry(Duration::ZERO), "retry");
+            check(
+                Err(Failure::CutOff),
+                receives,
+                Step::Retry(Duration::ZERO),
+                "retry",
+            );
         }
     }
 

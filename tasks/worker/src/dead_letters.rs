@@ -93,24 +93,40 @@ pub(crate) struct Redriven {
 
 impl DeadLetters {
     pub(crate) fn new(store: Store, queue: JobQueue) -> Self {
-        Self { store, queue, seen: Mutex::default() }
+        Self {
+            store,
+            queue,
+            seen: Mutex::default(),
+        }
     }
 
     pub(crate) async fn list(&self, page: &PageQuery) -> Result<Listed, Error> {
         let jobs = self.store.dead_jobs(page).await?;
         let messages = match page.cursor {
-            None => self.look(LIST_MESSAGES_MAX).await?.iter().filter_map(DeadMessage::of).collect(),
+            None => self
+                .look(LIST_MESSAGES_MAX)
+                .await?
+                .iter()
+                .filter_map(DeadMessage::of)
+                .collect(),
             Some(_) => Vec::new(),
         };
         let items = jobs.items.into_iter().map(DeadJob::of).collect();
-        Ok(Listed { items, next_cursor: jobs.next_cursor, messages })
+        Ok(Listed {
+            items,
+            next_cursor: jobs.next_cursor,
+            messages,
+        })
     }
 
     /// Makes one job pending again; the relay sends it. Nothing if it is not dead.
     pub(crate) async fn redrive_job(&self, id: JobId) -> Result<Redriven, Error> {
         let revived = self.store.revive(id, Timestamp::now()).await?;
         self.sweep(|_| false).await?;
-        Ok(Redriven { jobs: usize::from(revived), ..Redriven::default() })
+        Ok(Redriven {
+            jobs: usize::from(revived),
+            ..Redriven::default()
+        })
     }
 
     /// Puts one message that names no job back onto the queue. Nothing if it is not there.
@@ -122,12 +138,19 @@ impl DeadLetters {
     pub(crate) async fn redrive_all(&self) -> Result<Redriven, Error> {
         let (jobs, more) = self.revive_all().await?;
         let swept = self.sweep(|_| true).await?;
-        Ok(Redriven { jobs, more: more || swept.more, ..swept })
+        Ok(Redriven {
+            jobs,
+            more: more || swept.more,
+            ..swept
+        })
     }
 
     /// Walks from the last dead to the first, so it ends even if what it revives dies again.
     async fn revive_all(&self) -> Result<(usize, bool), Error> {
-        let mut page = PageQuery { limit: Some(PAGE_ITEMS_MAX), cursor: None };
+        let mut page = PageQuery {
+            limit: Some(PAGE_ITEMS_MAX),
+            cursor: None,
+        };
         let mut revived = 0;
         loop {
             let Page { items, next_cursor } = self.store.dead_jobs(&page).await?;
@@ -146,7 +169,10 @@ impl DeadLetters {
     async fn sweep(&self, is_wanted: impl Fn(&Message) -> bool) -> Result<Redriven, Error> {
         let mut seen = self.seen.lock().await;
         let more = self.fill(&mut seen, REDRIVE_MAX).await?;
-        let mut swept = Redriven { more, ..Redriven::default() };
+        let mut swept = Redriven {
+            more,
+            ..Redriven::default()
+        };
         let mut left = Vec::new();
         for message in seen.messages.drain(..) {
             match decode(&message) {
@@ -178,7 +204,10 @@ impl DeadLetters {
     /// Receives until there is no more, or enough. Says which.
     async fn fill(&self, seen: &mut Seen, max: usize) -> Result<bool, Error> {
         if seen.until.is_none_or(|until| until <= Instant::now()) {
-            *seen = Seen { messages: Vec::new(), until: Some(Instant::now() + HIDDEN) };
+            *seen = Seen {
+                messages: Vec::new(),
+                until: Some(Instant::now() + HIDDEN),
+            };
         }
         while seen.messages.len() < max {
             let received = self.queue.receive_dead(RECEIVE_MAX, HIDDEN).await?;
@@ -194,11 +223,22 @@ impl DeadLetters {
 impl DeadJob {
     fn of(job: Job) -> Self {
         let (died_at, attempts, error_type) = match job.state {
-            JobState::Dead { at, attempts, error_type } => (Some(at), attempts, error_type),
+            JobState::Dead {
+                at,
+                attempts,
+                error_type,
+            } => (Some(at), attempts, error_type),
             // Revived between the index and now.
             JobState::Pending { .. } => (None, 0, String::new()),
         };
-        let trace_id = job.carrier.map(|carrier| carrier.context().span().span_context().trace_id().to_string());
+        let trace_id = job.carrier.map(|carrier| {
+            carrier
+                .context()
+                .span()
+                .span_context()
+                .trace_id()
+                .to_string()
+        });
         Self {
             job_id: job.id,
             kind: job.payload.kind(),

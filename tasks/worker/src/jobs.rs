@@ -30,7 +30,10 @@ impl Jobs {
     }
 
     async fn try_run(self, message: JobMessage) -> Result<Completion, Failure> {
-        self.faults.job(message.kind.as_str()).await.map_err(Failure::Injected)?;
+        self.faults
+            .job(message.kind.as_str())
+            .await
+            .map_err(Failure::Injected)?;
         let Some(job) = self.store.job(message.job_id).await? else {
             return Ok(Completion::Duplicate);
         };

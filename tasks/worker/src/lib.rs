@@ -29,6 +29,8 @@ pub use settings::Settings;
 /// Pause before the second look for the queue, doubled with each further one.
 const PAUSE_FIRST: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// A heart that beats faster does nothing else.
+const HEARTBEAT_MIN: Duration = Duration::from_millis(100);
 /// The end of the drain, kept free to give back the messages of jobs that did not finish.
 const GIVE_BACK: Duration = Duration::from_secs(2);
 
@@ -59,9 +61,15 @@ impl Service for Worker {
         let processor = Processor {
             store: store.clone(),
             queue: queue.clone(),
-            jobs: Jobs { store: store.clone(), faults: process.faults.clone() },
-            backoff: Backoff { first: settings.backoff_min.get(), max: settings.backoff_max.get() },
-            heartbeat: settings.heartbeat.get(),
+            jobs: Jobs {
+                store: store.clone(),
+                faults: process.faults.clone(),
+            },
+            backoff: Backoff {
+                first: settings.backoff_min.get(),
+                max: settings.backoff_max.get(),
+            },
+            heartbeat: settings.heartbeat.get().max(HEARTBEAT_MIN),
             cut_off: cut_off.clone(),
             storage: Arc::clone(&storage),
         };
@@ -70,7 +78,7 @@ impl Service for Worker {
             store: store.clone(),
             processor: Arc::new(processor),
             storage,
-            concurrency: settings.concurrency.max(1),
+            concurrency: settings.concurrency.get().into(),
             running: running.clone(),
         };
         process.readiness.serve();
@@ -85,13 +93,25 @@ impl Service for Worker {
 async fn drain(running: &TaskTracker, cut_off: &CancellationToken, timeout: Duration) {
     running.close();
     let give_back = GIVE_BACK.min(timeout / 2);
-    if tokio::time::timeout(timeout - give_back, running.wait()).await.is_ok() {
+    if tokio::time::timeout(timeout - give_back, running.wait())
+        .await
+        .is_ok()
+    {
         return;
     }
-    tracing::warn!("{} jobs did not finish in time: they are given back", running.len());
+    tracing::warn!(
+        "{} jobs did not finish in time: they are given back",
+        running.len()
+    );
     cut_off.cancel();
-    if tokio::time::timeout(give_back, running.wait()).await.is_err() {
-        tracing::warn!("{} jobs come back when their messages' visibility runs out", running.len());
+    if tokio::time::timeout(give_back, running.wait())
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            "{} jobs come back when their messages' visibility runs out",
+            running.len()
+        );
     }
 }
 
@@ -103,7 +123,10 @@ async fn find_queue(sqs: aws_sdk_sqs::Client, name: &str) -> JobQueue {
             Ok(queue) => return queue,
             Err(error) => format!("{:#}", anyhow::Error::from(error)),
         };
-        tracing::warn!({ fields::ERROR } = error, "the queue is not there: trying again");
+        tracing::warn!(
+            { fields::ERROR } = error,
+            "the queue is not there: trying again"
+        );
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(PAUSE_MAX);
     }
@@ -118,6 +141,12 @@ fn check_readiness(process: &Process, store: &Store, queue: &JobQueue) {
     let queue = queue.clone();
     process.readiness.register("queue", move || {
         let queue = queue.clone();
-        async move { queue.created_at().await.map(drop).map_err(|error| error.to_string()) }
+        async move {
+            queue
+                .created_at()
+                .await
+                .map(drop)
+                .map_err(|error| error.to_string())
+        }
     });
 }

@@ -62,7 +62,11 @@ impl Processor {
         let started = Instant::now();
         let decoded = decode(message);
         let job = decoded.as_ref().ok().cloned();
-        let attempt = Attempt { message, job, receives: receives(message) };
+        let attempt = Attempt {
+            message,
+            job,
+            receives: receives(message),
+        };
         attempt.describe();
         let outcome = match decoded {
             Ok(job) => self.run(message, job).await,
@@ -71,16 +75,19 @@ impl Processor {
         let step = Step::after(&outcome, attempt.receives, self.backoff, rand::random());
         attempt.report(step, &outcome);
         self.end(&attempt, step, &outcome).await;
-        metrics::processed(attempt.kind(), step.outcome(&outcome), started.elapsed(), outcome.is_err());
+        metrics::processed(
+            attempt.kind(),
+            step.outcome(&outcome),
+            started.elapsed(),
+            outcome.is_err(),
+        );
     }
 
     /// Does the job while the message is kept hidden.
     async fn run(&self, message: &Message, job: JobMessage) -> Result<Completion, Failure> {
         let id = job.job_id;
-        // A task of its own, so that a panic ends this attempt and nothing else.
-        let work = tokio::spawn(self.jobs.clone().run(job).instrument(Span::current()));
         let outcome = tokio::select! {
-            joined = AbortOnDropHandle::new(work) => joined.unwrap_or(Err(Failure::Panicked)),
+            outcome = apart(self.jobs.clone().run(job)) => outcome,
             never = self.keep(message, id) => match never {},
             () = self.cut_off.cancelled() => Err(Failure::CutOff),
         };
@@ -97,7 +104,11 @@ impl Processor {
             let hidden = self.heartbeat * HEARTBEATS_HIDDEN;
             self.lease(job, hidden).await;
             if let Err(error) = self.queue.defer(message, hidden).await {
-                warn(job, error, "heartbeat failed: another worker may get the job as well");
+                warn(
+                    job,
+                    error,
+                    "heartbeat failed: another worker may get the job as well",
+                );
             }
         }
     }
@@ -106,7 +117,10 @@ impl Processor {
     async fn lease(&self, job: JobId, hidden: Duration) {
         let hidden = SignedDuration::try_from(hidden).unwrap_or(SignedDuration::MAX);
         let due = Timestamp::now().saturating_add(hidden.saturating_add(LEASE_MARGIN));
-        let _ = self.store.make_due(job, due.expect("seconds are no calendar unit")).await;
+        let _ = self
+            .store
+            .make_due(job, due.expect("seconds are no calendar unit"))
+            .await;
     }
 
     /// Does the step. What fails here is mended by the message's coming back, or by the relay.
@@ -115,13 +129,18 @@ impl Processor {
         let job = attempt.job.as_ref().map(|job| job.job_id);
         let ended = match (step, job) {
             (Step::Settle, _) => self.queue.settle(message).await,
-            (Step::Retry(delay), Some(job)) => {
-                self.lease(job, delay).await;
-                self.queue.defer(message, delay).await
+            (Step::Retry(delay), job) => {
+                let deferred = self.queue.defer(message, delay).await;
+                if let Some(job) = job {
+                    self.lease(job, delay).await;
+                }
+                deferred
             }
-            (Step::Retry(delay), None) => self.queue.defer(message, delay).await,
             (Step::Bury, job) => {
-                let error_type = outcome.as_ref().err().map_or(spans::ERROR_OTHER, Failure::error_type);
+                let error_type = outcome
+                    .as_ref()
+                    .err()
+                    .map_or(spans::ERROR_OTHER, Failure::error_type);
                 if let Some(job) = job {
                     self.bury(job, attempt.receives, error_type).await;
                 }
@@ -131,12 +150,19 @@ impl Processor {
         };
         if let Err(error) = ended {
             let error = format!("{:#}", anyhow::Error::from(error));
-            tracing::warn!({ fields::ERROR } = error, "the message stays hidden until its visibility runs out");
+            tracing::warn!(
+                { fields::ERROR } = error,
+                "the message stays hidden until its visibility runs out"
+            );
         }
     }
 
     async fn bury(&self, job: JobId, attempts: u32, error_type: &str) {
-        if let Err(error) = self.store.bury(job, Timestamp::now(), attempts, error_type).await {
+        if let Err(error) = self
+            .store
+            .bury(job, Timestamp::now(), attempts, error_type)
+            .await
+        {
             warn(job, error, "job was not buried: the relay sends it again");
         }
     }
@@ -144,7 +170,9 @@ impl Processor {
 
 impl Attempt<'_> {
     fn kind(&self) -> &'static str {
-        self.job.as_ref().map_or(conventions::metrics::JOB_UNKNOWN, |job| job.kind.as_str())
+        self.job
+            .as_ref()
+            .map_or(conventions::metrics::JOB_UNKNOWN, |job| job.kind.as_str())
     }
 
     fn describe(&self) {
@@ -159,7 +187,10 @@ impl Attempt<'_> {
     }
 
     fn report(&self, step: Step, outcome: &Result<Completion, Failure>) {
-        let job = self.job.as_ref().map(|job| tracing::field::display(job.job_id));
+        let job = self
+            .job
+            .as_ref()
+            .map(|job| tracing::field::display(job.job_id));
         let (kind, attempt) = (self.kind(), self.receives);
         let Err(failure) = outcome else {
             let outcome = step.outcome(outcome);
@@ -188,6 +219,17 @@ impl Attempt<'_> {
     }
 }
 
+/// Does the work in a task of its own, so that a panic ends this attempt and nothing else. The task ends with the caller.
+async fn apart<F>(work: F) -> Result<Completion, Failure>
+where
+    F: Future<Output = Result<Completion, Failure>> + Send + 'static,
+{
+    let task = tokio::spawn(work.instrument(Span::current()));
+    AbortOnDropHandle::new(task)
+        .await
+        .unwrap_or(Err(Failure::Panicked))
+}
+
 pub(crate) fn decode(message: &Message) -> Result<JobMessage, Failure> {
     let bytes = message.body().map_or(0, str::len);
     if bytes > MESSAGE_BYTES_MAX {
@@ -208,7 +250,10 @@ fn waited(message: &Message) -> Option<Duration> {
     Some(Duration::try_from(waited).unwrap_or_default())
 }
 
-fn attribute<T: std::str::FromStr>(message: &Message, name: MessageSystemAttributeName) -> Option<T> {
+fn attribute<T: std::str::FromStr>(
+    message: &Message,
+    name: MessageSystemAttributeName,
+) -> Option<T> {
     message.attributes()?.get(&name)?.parse().ok()
 }
 
@@ -226,4 +271,34 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_a_failed_attempt() {
+        let outcome = apart(async { panic!("on purpose") }).await;
+        assert!(matches!(outcome, Err(Failure::Panicked)), "{outcome:?}");
+        let outcome = apart(async { Ok(Completion::Done) }).await;
+        assert!(matches!(outcome, Ok(Completion::Done)), "{outcome:?}");
+    }
+
+    #[test]
+    fn a_message_without_counts_is_the_first_of_its_kind() {
+        let message = Message::builder().body("{}").build();
+        assert_eq!(receives(&message), 1);
+        assert_eq!(waited(&message), None);
+    }
+
+    #[test]
+    fn a_clock_that_is_ahead_is_no_negative_wait() {
+        let sent = (Timestamp::now().as_millisecond() + 60_000).to_string();
+        let message =
+            Message::builder().attributes(MessageSystemAttributeName::SentTimestamp, sent);
+        assert_eq!(waited(&message.build()), Some(Duration::ZERO));
+    }
 }

@@ -27,7 +27,10 @@ pub(crate) async fn run(store: Store, queue: JobQueue, drain: CancellationToken)
             Err(error) if !is_failing => {
                 is_failing = true;
                 let error = format!("{:#}", anyhow::Error::from(error));
-                tracing::warn!({ fields::ERROR } = error, "queues cannot be counted: their metrics are stale");
+                tracing::warn!(
+                    { fields::ERROR } = error,
+                    "queues cannot be counted: their metrics are stale"
+                );
             }
             Err(_) => {}
         }

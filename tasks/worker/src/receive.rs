@@ -60,7 +60,11 @@ impl Receiver {
             loop {
                 let permits = take_all(&room).await;
                 self.until_storage_answers().await;
-                match self.queue.receive(u32::try_from(permits.num_permits()).unwrap_or(1), WAIT).await {
+                match self
+                    .queue
+                    .receive(u32::try_from(permits.num_permits()).unwrap_or(1), WAIT)
+                    .await
+                {
                     Ok(received) => {
                         self.start(received, permits);
                         if failures > 0 {
@@ -71,7 +75,10 @@ impl Receiver {
                     Err(error) => {
                         if failures == 0 {
                             let error = format!("{:#}", anyhow::Error::from(error));
-                            tracing::warn!({ fields::ERROR } = error, "no messages can be received: trying again");
+                            tracing::warn!(
+                                { fields::ERROR } = error,
+                                "no messages can be received: trying again"
+                            );
                         }
                         tokio::time::sleep(pause(failures)).await;
                         failures += 1;
@@ -104,7 +111,10 @@ impl Receiver {
         while let Err(error) = telemetry::suppress(self.store.ping()).await {
             if failures == 0 {
                 let error = format!("{:#}", anyhow::Error::from(error));
-                tracing::warn!({ fields::ERROR } = error, "the storage is away: no messages are received");
+                tracing::warn!(
+                    { fields::ERROR } = error,
+                    "the storage is away: no messages are received"
+                );
             }
             tokio::time::sleep(pause(failures)).await;
             failures += 1;
@@ -129,7 +139,9 @@ async fn take_all(room: &Arc<Semaphore>) -> OwnedSemaphorePermit {
 }
 
 fn pause(failures: u32) -> Duration {
-    PAUSE_FIRST.saturating_mul(2_u32.saturating_pow(failures)).min(PAUSE_MAX)
+    PAUSE_FIRST
+        .saturating_mul(2_u32.saturating_pow(failures))
+        .min(PAUSE_MAX)
 }
 
 #[cfg(test)]

@@ -119,7 +119,8 @@ function curlOf(method, path, operation, key) {
   const parameters = (operation.parameters ?? []).map(resolve);
   const target = parameters.filter((one) => one.in === "path").reduce((text, one) => text.replace(`{${one.name}}`, one.example), path);
   const lines = [`curl -i -X ${method.toUpperCase()} ${quoted(location.origin + target)}`, `-H ${quoted(`Authorization: Bearer ${key || "$API_KEY"}`)}`];
-  for (const header of parameters.filter((one) => one.in === "header")) lines.push(`-H ${quoted(`${header.name}: ${header.example}`)}`);
+  // An optional Idempotency-Key that is always the same would surprise whoever tries twice.
+  for (const header of parameters.filter((one) => one.in === "header" && one.required)) lines.push(`-H ${quoted(`${header.name}: ${header.example}`)}`);
   const [[mediaType, content] = []] = Object.entries(operation.requestBody?.content ?? {});
   if (mediaType) lines.push(`-H ${quoted(`Content-Type: ${mediaType}`)}`, `-d ${quoted(JSON.stringify(content.example))}`);
   return lines.join(" \\\n  ");

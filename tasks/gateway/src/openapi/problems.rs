@@ -3,31 +3,23 @@
 
 use std::collections::BTreeMap;
 
-use conventions::headers;
-use http::StatusCode;
 use serde_json::json;
 use tasks_api::problem::MEDIA_TYPE;
 use tasks_api::{FieldError, Kind, Problem};
 use utoipa::openapi::example::{Example, ExampleBuilder};
-use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, ParameterIn};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{
-    Components, ContentBuilder, Header, OpenApi, Ref, RefOr, Response, ResponseBuilder, Schema,
+    Components, ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder, Schema,
 };
 
-use super::operations;
+use super::{operations, parameters};
 
 /// The trace of the examples: the one of the W3C Trace Context specification.
 const TRACE_ID: &str = "0af7651916cd43dd8448eb211c80319c";
-const TRACERESPONSE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 pub(super) fn add(document: &mut OpenApi) {
     let components = document.components.get_or_insert_with(Components::new);
     list_kinds(components);
-    for (name, header) in response_headers() {
-        components.headers.insert(name.to_owned(), RefOr::T(header));
-    }
     for kind in Kind::ALL {
         let example = ExampleBuilder::new()
             .summary(kind.title())
@@ -41,18 +33,11 @@ pub(super) fn add(document: &mut OpenApi) {
     }
 }
 
-/// The kinds of problems of an operation, in the order in which a request is looked at.
+/// The kinds of problems of an operation.
 fn kinds(operation: &Operation) -> Vec<Kind> {
-    let parameters: Vec<_> = operation
-        .parameters
-        .iter()
-        .flatten()
-        .filter_map(inline)
-        .collect();
-    let has = |name: &str| parameters.iter().any(|parameter| parameter.name == name);
-    let has_path_parameter = parameters
-        .iter()
-        .any(|parameter| parameter.parameter_in == ParameterIn::Path);
+    let has = |name: &str| parameters(operation).any(|parameter| parameter.name == name);
+    let has_path_parameter =
+        parameters(operation).any(|parameter| parameter.parameter_in == ParameterIn::Path);
     let changes = operation.request_body.is_some() || has("If-Match");
     let changes_status = operation.operation_id.as_deref() == Some("transition_task");
     let groups: &[(bool, &[Kind])] = &[
@@ -113,12 +98,6 @@ fn add_problems(operation: &mut Operation) {
             .responses
             .insert(status.to_string(), RefOr::T(response(&kinds)));
     }
-    for response in operation.responses.responses.values_mut() {
-        if let RefOr::T(response) = response {
-            let name = headers::TRACERESPONSE;
-            response.headers.insert(name.to_owned(), header_ref(name));
-        }
-    }
 }
 
 /// The response of one status, which all these kinds have.
@@ -134,48 +113,10 @@ fn response(kinds: &[Kind]) -> Response {
         .schema(Some(Ref::from_schema_name("Problem")))
         .examples_from_iter(examples)
         .build();
-    let mut response = ResponseBuilder::new()
+    ResponseBuilder::new()
         .description(titles.join(" "))
         .content(MEDIA_TYPE, content)
-        .build();
-    let header = match kinds[0].status() {
-        StatusCode::UNAUTHORIZED => Some("WWW-Authenticate"),
-        StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => Some("Retry-After"),
-        _ => None,
-    };
-    if let Some(name) = header {
-        response.headers.insert(name.to_owned(), header_ref(name));
-    }
-    response
-}
-
-fn response_headers() -> [(&'static str, Header); 3] {
-    let text = |description: &str| {
-        HeaderBuilder::new()
-            .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
-            .description(Some(description))
-    };
-    let seconds = HeaderBuilder::new()
-        .schema(Some(ObjectBuilder::new().schema_type(Type::Integer)))
-        .description(Some("Seconds to wait before the request is sent again."))
-        .example(Some(json!(1)));
-    [
-        (
-            headers::TRACERESPONSE,
-            text(
-                "The request's trace, in the format of `traceparent` (W3C Trace Context level 2).",
-            )
-            .example(Some(json!(TRACERESPONSE)))
-            .build(),
-        ),
-        (
-            "WWW-Authenticate",
-            text("The scheme to use.")
-                .example(Some(json!("Bearer")))
-                .build(),
-        ),
-        ("Retry-After", seconds.build()),
-    ]
+        .build()
 }
 
 /// Tells readers of the schema which values `type` has.
@@ -209,17 +150,6 @@ fn example(kind: Kind) -> Problem {
     problem.detail(detail)
 }
 
-fn header_ref(name: &str) -> RefOr<Header> {
-    RefOr::Ref(Ref::new(format!("#/components/headers/{name}")))
-}
-
 fn example_ref(name: &str) -> RefOr<Example> {
     RefOr::Ref(Ref::new(format!("#/components/examples/{name}")))
-}
-
-fn inline<T>(value: &RefOr<T>) -> Option<&T> {
-    match value {
-        RefOr::T(value) => Some(value),
-        RefOr::Ref(_) => None,
-    }
 }

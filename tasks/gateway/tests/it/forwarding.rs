@@ -6,7 +6,7 @@ use http::Method;
 use runtime::{Secret, Time};
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::stub::Reply;
 use crate::system::{Answer, ClosedPort, System, run, some_task};
@@ -47,6 +47,10 @@ fn a_request_goes_on_with_its_caller_and_the_headers_of_the_contract() {
             ("if-match", "\"3\""),
             ("idempotency-key", "once"),
             ("content-type", "application/json"),
+            (
+                "user-agent",
+                concat!("tripod-gateway/", env!("CARGO_PKG_VERSION")),
+            ),
         ];
         for (name, value) in expected {
             let values: Vec<_> = received.headers.get_all(name).iter().collect();
@@ -62,6 +66,7 @@ fn a_request_goes_on_with_its_caller_and_the_headers_of_the_contract() {
             "host",
             "idempotency-key",
             "if-match",
+            "user-agent",
             "x-tripod-actor",
             "x-tripod-workspace",
         ];
@@ -147,6 +152,7 @@ fn an_answer_comes_back_as_it_was_without_what_is_not_for_clients() {
         let reply = Reply::json(201, body.clone())
             .header("etag", "\"1\"")
             .header("location", "/v1/tasks/x")
+            .header("idempotency-replayed", "true")
             .header(
                 "traceresponse",
                 "00-00000000000000000000000000000001-0000000000000001-01",
@@ -161,6 +167,7 @@ fn an_answer_comes_back_as_it_was_without_what_is_not_for_clients() {
         assert_eq!(answer.headers["content-type"], "application/json");
         assert_eq!(answer.headers["etag"], "\"1\"");
         assert_eq!(answer.headers["location"], "/v1/tasks/x");
+        assert_eq!(answer.headers["idempotency-replayed"], "true");
         let traceresponse = answer.headers["traceresponse"].to_str().unwrap();
         assert!(
             !traceresponse.contains("0000000000000001"),
@@ -322,7 +329,7 @@ fn a_task_service_that_is_slow_is_given_up_in_time() {
 
 /// A server that speaks no HTTP, or breaks off, and counts how often it was asked.
 async fn broken_service(
-    answer: &'static [u8],
+    answer: Vec<u8>,
 ) -> (String, std::sync::Arc<std::sync::atomic::AtomicUsize>) {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -337,7 +344,7 @@ async fn broken_service(
             let mut request = [0; 4096];
             let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut request).await;
             count.fetch_add(1, Ordering::Relaxed);
-            let _ = stream.write_all(answer).await;
+            let _ = stream.write_all(&answer).await;
         }
     });
     (url, asked)
@@ -352,7 +359,7 @@ fn a_connection_that_breaks_is_tried_again_only_where_that_is_safe() {
         // Here the answer has begun: what it would have been is unknown, but there was one.
         (b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{\"half\"", [1, 1, 1, 1]),
     ] {
-        let (url, asked) = broken_service(answer).await;
+        let (url, asked) = broken_service(answer.to_vec()).await;
         let system = System::start_with(|settings| settings.task_service_url = url.parse().unwrap()).await;
         let requests = [
             system.get("/v1/tasks"),
@@ -368,6 +375,50 @@ fn a_connection_that_breaks_is_tried_again_only_where_that_is_safe() {
             assert_eq!(asked.load(std::sync::atomic::Ordering::Relaxed), tries, "{what}");
         }
     }
+    });
+}
+
+#[test]
+fn an_answer_without_a_length_has_its_largest_size_too() {
+    run(async {
+        let bytes_max = 8 * 1024 * 1024;
+        for (bytes, status) in [(bytes_max, 200), (bytes_max + 1, 503)] {
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+            let answer = format!("{head}{bytes:x}\r\n{}\r\n0\r\n\r\n", " ".repeat(bytes));
+            let (url, _) = broken_service(answer.into_bytes()).await;
+            let system =
+                System::start_with(|settings| settings.task_service_url = url.parse().unwrap())
+                    .await;
+            assert_eq!(
+                Answer::to(system.get("/v1/tasks")).await.status,
+                status,
+                "{bytes}"
+            );
+        }
+    });
+}
+
+#[test]
+fn a_task_service_that_accepts_no_connection_is_away_and_not_slow() {
+    run(async {
+        // The kernel completes two connections for a listener that accepts none; the third one waits in vain.
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let _first = TcpStream::connect(address).await.unwrap();
+        let _second = TcpStream::connect(address).await.unwrap();
+        let url = format!("http://{address}");
+        let system =
+            System::start_with(|settings| settings.task_service_url = url.parse().unwrap()).await;
+        let request = system
+            .request(Method::DELETE, &some_task())
+            .header("if-match", "*");
+        let answer = Answer::to(request).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.problem().as_str()),
+            (503, "unavailable")
+        );
     });
 }
 

@@ -32,7 +32,13 @@ pub(crate) async fn create(
             created_at: change.now,
         };
         let answer = answer::json(StatusCode::CREATED, &comment);
-        let write = change.recorded(task_id, Event::Commented { comment_id: comment.id }, &answer);
+        let write = change.recorded(
+            task_id,
+            Event::Commented {
+                comment_id: comment.id,
+            },
+            &answer,
+        );
         let written = api.store.add_comment(&comment, &write).await?;
         Ok(api.finish(task_id, (written, write), answer, || "comment added"))
     };

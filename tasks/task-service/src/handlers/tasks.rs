@@ -66,7 +66,13 @@ pub(crate) async fn update(
     if_match: IfMatch,
     body: Body<TaskPatch>,
 ) -> Outcome {
-    let target = Target { api: &api, caller: &caller, id, if_match: &if_match, request: None };
+    let target = Target {
+        api: &api,
+        caller: &caller,
+        id,
+        if_match: &if_match,
+        request: None,
+    };
     let patch = body.value;
     let step = |before: &Task, now| {
         let (after, fields) = before.patched(patch.clone(), now);
@@ -83,7 +89,13 @@ pub(crate) async fn delete(
     _: Strict<NoQuery>,
     if_match: IfMatch,
 ) -> Outcome {
-    let target = Target { api: &api, caller: &caller, id, if_match: &if_match, request: None };
+    let target = Target {
+        api: &api,
+        caller: &caller,
+        id,
+        if_match: &if_match,
+        request: None,
+    };
     for _ in 0..ANY_VERSION_ATTEMPTS_MAX {
         let before = target.current().await?;
         let answer = answer::gone();

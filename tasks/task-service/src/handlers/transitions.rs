@@ -23,11 +23,23 @@ pub(crate) async fn create(
 ) -> Outcome {
     let request = key.with_body(&body.bytes);
     let request = request.as_ref();
-    let target = Target { api: &api, caller: &caller, id, if_match: &if_match, request };
+    let target = Target {
+        api: &api,
+        caller: &caller,
+        id,
+        if_match: &if_match,
+        request,
+    };
     let to = body.value.to;
     let step = |before: &Task, now| {
         let after = before.transitioned(to, now)?;
-        Ok(Some((after, Event::Transitioned { from: before.status, to })))
+        Ok(Some((
+            after,
+            Event::Transitioned {
+                from: before.status,
+                to,
+            },
+        )))
     };
     once(&api.store, &caller.workspace, request, target.step(step)).await
 }

@@ -14,6 +14,8 @@ const RESEND_FACTOR: i32 = 4;
 const RESEND_MAX: SignedDuration = SignedDuration::from_hours(6);
 /// When a job whose send failed is tried again. The relay itself pauses as well.
 const RETRY: SignedDuration = SignedDuration::from_secs(1);
+/// A relay that looks more often does nothing else.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
 /// Longest pause of a relay that fails again and again.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
@@ -22,9 +24,9 @@ pub(crate) fn first_due(now: Timestamp) -> Timestamp {
     after(now, DISPATCH_GRACE)
 }
 
-/// When the relay sends a job again that it sends now, after `sends` times before.
+/// When the relay sends a job again that it sends now, after `sends` times before, the first by the request itself.
 pub(crate) fn next_due(now: Timestamp, sends: u32) -> Timestamp {
-    let factor = RESEND_FACTOR.checked_pow(sends);
+    let factor = RESEND_FACTOR.checked_pow(sends.saturating_sub(1));
     let delay = factor.and_then(|factor| RESEND_FIRST.checked_mul(factor));
     after(now, delay.map_or(RESEND_MAX, |delay| delay.min(RESEND_MAX)))
 }
@@ -38,12 +40,14 @@ pub(crate) fn retry_due(now: Timestamp) -> Timestamp {
 /// several relays over a quarter of it.
 pub(crate) fn pause(interval: Duration, failures: u32, random: f64) -> Duration {
     let factor = 2_u32.saturating_pow(failures);
+    let interval = interval.max(PAUSE_MIN);
     let pause = interval.saturating_mul(factor).min(PAUSE_MAX.max(interval));
     pause.mul_f64(1.0 - random / 4.0)
 }
 
 fn after(now: Timestamp, delay: SignedDuration) -> Timestamp {
-    now.saturating_add(delay).expect("hours are no calendar unit")
+    now.saturating_add(delay)
+        .expect("hours are no calendar unit")
 }
 
 #[cfg(test)]
@@ -54,8 +58,8 @@ mod tests {
     fn resends_get_rarer_up_to_a_bound() {
         let now = Timestamp::UNIX_EPOCH;
         let minutes = |sends| next_due(now, sends).as_second() / 60;
-        assert_eq!([0, 1, 2, 3, 4].map(minutes), [1, 4, 16, 64, 256]);
-        assert_eq!([5, 6, 100, u32::MAX].map(minutes), [360; 4]);
+        assert_eq!([0, 1, 2, 3, 4, 5].map(minutes), [1, 1, 4, 16, 64, 256]);
+        assert_eq!([6, 7, 100, u32::MAX].map(minutes), [360; 4]);
     }
 
     #[test]
@@ -67,8 +71,18 @@ mod tests {
     #[test]
     fn a_failing_relay_slows_down_to_a_bound_and_spreads() {
         let seconds = |failures| pause(Duration::from_secs(1), failures, 0.0).as_secs();
-        assert_eq!([0, 1, 2, 3, 4, 5, 6, 1_000].map(seconds), [1, 2, 4, 8, 16, 30, 30, 30]);
-        assert_eq!(pause(Duration::from_secs(1), 0, 1.0), Duration::from_millis(750));
-        assert_eq!(pause(Duration::from_secs(60), 9, 0.0), Duration::from_secs(60));
+        assert_eq!(
+            [0, 1, 2, 3, 4, 5, 6, 1_000].map(seconds),
+            [1, 2, 4, 8, 16, 30, 30, 30]
+        );
+        assert_eq!(
+            pause(Duration::from_secs(1), 0, 1.0),
+            Duration::from_millis(750)
+        );
+        assert_eq!(pause(Duration::ZERO, 0, 0.0), PAUSE_MIN);
+        assert_eq!(
+            pause(Duration::from_secs(60), 9, 0.0),
+            Duration::from_secs(60)
+        );
     }
 }

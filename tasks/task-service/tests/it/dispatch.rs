@@ -14,23 +14,33 @@ use crate::{
     service::{Answer, System, path},
 };
 
-/// Names of the signals that the system must not leave out of one write.
+/// The span of a message to the queue.
 const SEND: &str = "send jobs";
 
 #[tokio::test]
 async fn every_change_leaves_its_job_on_the_queue() {
     let system = System::start().await;
     let store = system.aws.store();
-    let queue = system.aws.queue().await;
+    let queue = system.aws.aged_queue().await;
     let task = system.create("Jobs").await;
     let changes = [
-        (Method::PATCH, "", Some(json!({"title": "New", "priority": "low"}))),
-        (Method::POST, "/transitions", Some(json!({"to": "in_progress"}))),
+        (
+            Method::PATCH,
+            "",
+            Some(json!({"title": "New", "priority": "low"})),
+        ),
+        (
+            Method::POST,
+            "/transitions",
+            Some(json!({"to": "in_progress"})),
+        ),
         (Method::POST, "/comments", Some(json!({"text": "Seen"}))),
         (Method::DELETE, "", None),
     ];
     for (method, resource, body) in changes {
-        let request = system.request(method, &path(&task, resource)).header("if-match", "*");
+        let request = system
+            .request(method, &path(&task, resource))
+            .header("if-match", "*");
         let request = match &body {
             Some(body) => request.json(body),
             None => request,
@@ -41,7 +51,12 @@ async fn every_change_leaves_its_job_on_the_queue() {
     let mut events = Vec::new();
     let mut messages = 0;
     while messages < 5 {
-        for message in queue.receive(10, Duration::from_secs(1)).await.unwrap().messages {
+        for message in queue
+            .receive(10, Duration::from_secs(1))
+            .await
+            .unwrap()
+            .messages
+        {
             let named = JobQueue::decode(&message).unwrap();
             let job = store.job(named.job_id).await.unwrap().unwrap();
             assert_eq!(named.kind, job.payload.kind());
@@ -58,9 +73,22 @@ async fn every_change_leaves_its_job_on_the_queue() {
     }
     assert_eq!(events.len(), 4, "{events:?}");
     assert!(events.contains(&Event::Created));
-    assert!(events.contains(&Event::Updated { fields: vec!["title".into(), "priority".into()] }), "{events:?}");
-    assert!(events.iter().any(|event| matches!(event, Event::Transitioned { .. })));
-    assert!(events.iter().any(|event| matches!(event, Event::Commented { .. })));
+    assert!(
+        events.contains(&Event::Updated {
+            fields: vec!["title".into(), "priority".into()]
+        }),
+        "{events:?}"
+    );
+    assert!(
+        events
+            .iter()
+            .any(|event| matches!(event, Event::Transitioned { .. }))
+    );
+    assert!(
+        events
+            .iter()
+            .any(|event| matches!(event, Event::Commented { .. }))
+    );
 }
 
 #[tokio::test]
@@ -70,28 +98,52 @@ async fn request_storage_and_message_are_one_trace() {
     let trace_id = answer.trace_id().to_owned();
     let of_trace = |name: &str| {
         let (name, trace_id) = (name.to_owned(), trace_id.clone());
-        move |span: &telemetry::testing::Span| span.name == name && span.trace_id.to_string() == trace_id
+        move |span: &telemetry::testing::Span| {
+            span.name == name && span.trace_id.to_string() == trace_id
+        }
     };
-    let served = system.service.span("the server span", of_trace("POST /v1/tasks")).await;
-    let written = system.service.span("the transaction", of_trace("DynamoDB.TransactWriteItems")).await;
+    let served = system
+        .service
+        .span("the server span", of_trace("POST /v1/tasks"))
+        .await;
+    let written = system
+        .service
+        .span("the transaction", of_trace("DynamoDB.TransactWriteItems"))
+        .await;
     let sent = system.service.span("the message", of_trace(SEND)).await;
-    assert!(written.is_child_of(&served) && sent.is_child_of(&served), "{written:#?} {sent:#?}");
+    assert!(
+        written.is_child_of(&served) && sent.is_child_of(&served),
+        "{written:#?} {sent:#?}"
+    );
     assert_eq!(sent.kind, SpanKind::Producer);
     assert_eq!(served.text(spans::TRIPOD_WORKSPACE), Some("home"));
-    assert!([&served, &written, &sent].iter().all(|span| span.status == Status::Unset));
+    assert!(
+        [&served, &written, &sent]
+            .iter()
+            .all(|span| span.status == Status::Unset)
+    );
 
     let queue = system.aws.queue().await;
-    let messages = queue.receive(1, Duration::from_secs(5)).await.unwrap().messages;
+    let messages = queue
+        .receive(1, Duration::from_secs(5))
+        .await
+        .unwrap()
+        .messages;
     let attributes = messages[0].message_attributes().unwrap();
     let traceparent = attributes["traceparent"].string_value().unwrap();
     assert_eq!(traceparent, format!("00-{trace_id}-{}-01", sent.span_id));
     let named = JobQueue::decode(&messages[0]).unwrap();
     let job = system.aws.store().job(named.job_id).await.unwrap().unwrap();
-    let Payload::Activity(entry) = job.payload else { panic!("no activity") };
+    let Payload::Activity(entry) = job.payload else {
+        panic!("no activity")
+    };
     assert_eq!(entry.trace_id, trace_id);
 
     let line = system.service.log_line("task created").await;
-    assert_eq!((&line["trace_id"], &line["service"]), (&json!(trace_id), &json!("task-service")));
+    assert_eq!(
+        (&line["trace_id"], &line["service"]),
+        (&json!(trace_id), &json!("task-service"))
+    );
     assert_eq!(line["fields"]["tripod.task.id"], answer.json()["id"]);
     assert_eq!(line["fields"]["tripod.job.id"], named.job_id.to_string());
 }

@@ -28,24 +28,44 @@ async fn pages_join_to_the_whole_list() {
         system.create(&format!("{number}")).await;
     }
     let tasks = walk(&system, "/v1/tasks?limit=3").await;
-    let titles: Vec<_> = tasks.iter().map(|task| task["title"].as_str().unwrap()).collect();
+    let titles: Vec<_> = tasks
+        .iter()
+        .map(|task| task["title"].as_str().unwrap())
+        .collect();
     assert_eq!(titles, ["6", "5", "4", "3", "2", "1", "0"]);
 
     let task = &tasks[0];
     for number in 0..5 {
-        system.post(&path(task, "/comments"), &json!({"text": number.to_string()})).send().await.unwrap();
+        system
+            .post(
+                &path(task, "/comments"),
+                &json!({"text": number.to_string()}),
+            )
+            .send()
+            .await
+            .unwrap();
     }
     let comments = walk(&system, &path(task, "/comments?limit=2")).await;
-    let texts: Vec<_> = comments.iter().map(|comment| comment["text"].as_str().unwrap()).collect();
+    let texts: Vec<_> = comments
+        .iter()
+        .map(|comment| comment["text"].as_str().unwrap())
+        .collect();
     assert_eq!(texts, ["4", "3", "2", "1", "0"]);
 }
 
 #[tokio::test]
 async fn filters_are_combined() {
     let system = System::start().await;
-    for (title, priority, assignee) in [("a", "high", "ada"), ("b", "low", "ada"), ("c", "high", "bob")] {
+    for (title, priority, assignee) in [
+        ("a", "high", "ada"),
+        ("b", "low", "ada"),
+        ("c", "high", "bob"),
+    ] {
         let body = json!({"title": title, "priority": priority, "assignee": assignee});
-        assert_eq!(Answer::to(system.post("/v1/tasks", &body)).await.status, StatusCode::CREATED);
+        assert_eq!(
+            Answer::to(system.post("/v1/tasks", &body)).await.status,
+            StatusCode::CREATED
+        );
     }
     for (query, expected) in [
         ("assignee=ada", vec!["b", "a"]),
@@ -55,7 +75,10 @@ async fn filters_are_combined() {
         ("status=done", vec![]),
     ] {
         let tasks = walk(&system, &format!("/v1/tasks?{query}")).await;
-        let titles: Vec<_> = tasks.iter().map(|task| task["title"].as_str().unwrap()).collect();
+        let titles: Vec<_> = tasks
+            .iter()
+            .map(|task| task["title"].as_str().unwrap())
+            .collect();
         assert_eq!(titles, expected, "{query}");
     }
 }
@@ -76,6 +99,12 @@ async fn a_bad_query_or_cursor_is_refused() {
         ("colour=red", "validation-failed"),
         ("status=todo&status=done", "validation-failed"),
     ] {
-        assert_eq!(Answer::to(system.get(&format!("/v1/tasks?{query}"))).await.problem(), problem, "{query}");
+        assert_eq!(
+            Answer::to(system.get(&format!("/v1/tasks?{query}")))
+                .await
+                .problem(),
+            problem,
+            "{query}"
+        );
     }
 }

@@ -18,7 +18,10 @@ async fn a_start_without_dynamodb_waits_for_it() {
     let service = Process::start(PROGRAM, &aws, &[]);
     service.log_line("table is not ready: trying again").await;
     let (status, reason) = eventually("an answer", async || service.readiness().await).await;
-    assert_eq!((status, reason.trim()), (StatusCode::SERVICE_UNAVAILABLE, "starting"));
+    assert_eq!(
+        (status, reason.trim()),
+        (StatusCode::SERVICE_UNAVAILABLE, "starting")
+    );
     aws.dynamodb.restart().await;
     service.ready().await;
 }
@@ -67,13 +70,37 @@ async fn every_business_metric_is_there_from_the_start() {
     let system = System::start().await;
     for priority in ["low", "normal", "high", "urgent"] {
         let label = format!("priority=\"{priority}\"");
-        assert_eq!(system.service.metric("tasks_created_total", &[&label]).await, Some(0.0));
+        assert_eq!(
+            system
+                .service
+                .metric("tasks_created_total", &[&label])
+                .await,
+            Some(0.0)
+        );
     }
     let urgent = json!({"title": "Now", "priority": "urgent"});
-    assert_eq!(Answer::to(system.post("/v1/tasks", &urgent)).await.status, StatusCode::CREATED);
-    assert_eq!(system.service.metric("tasks_created_total", &["priority=\"urgent\""]).await, Some(1.0));
-    let created = ["http_route=\"/v1/tasks\"", "http_response_status_code=\"201\""];
-    assert_eq!(system.service.metric("http_server_request_duration_seconds_count", &created).await, Some(1.0));
+    assert_eq!(
+        Answer::to(system.post("/v1/tasks", &urgent)).await.status,
+        StatusCode::CREATED
+    );
+    assert_eq!(
+        system
+            .service
+            .metric("tasks_created_total", &["priority=\"urgent\""])
+            .await,
+        Some(1.0)
+    );
+    let created = [
+        "http_route=\"/v1/tasks\"",
+        "http_response_status_code=\"201\"",
+    ];
+    assert_eq!(
+        system
+            .service
+            .metric("http_server_request_duration_seconds_count", &created)
+            .await,
+        Some(1.0)
+    );
 }
 
 #[test]
@@ -84,10 +111,18 @@ fn settings_that_cannot_be_used_end_the_process_with_one_line() {
         (&["--request-timeout", "-1s"], "--request-timeout"),
         (&["--colour", "red"], "--colour"),
     ] {
-        let output = Command::new(PROGRAM).args(arguments).env_clear().stdin(Stdio::null()).output().unwrap();
+        let output = Command::new(PROGRAM)
+            .args(arguments)
+            .env_clear()
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(said.contains(expected) && said.lines().count() == 1, "{said}");
+        assert!(
+            said.contains(expected) && said.lines().count() == 1,
+            "{said}"
+        );
         assert!(!said.contains("tpk_wrong"), "{said}");
     }
 }

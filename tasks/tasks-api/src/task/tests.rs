@@ -75,6 +75,15 @@ fn null_clears_and_absence_keeps() {
 }
 
 #[test]
+fn what_every_task_has_cannot_be_cleared() {
+    for field in ["title", "priority", "labels"] {
+        let body = format!(r#"{{"{field}": null}}"#);
+        let problem = json::parse::<TaskPatch>(body.as_bytes()).unwrap_err();
+        assert_eq!(problem.kind, Kind::ValidationFailed, "{field}");
+    }
+}
+
+#[test]
 fn a_patch_without_effect_leaves_the_version() {
     let before = task();
     let patch = TaskPatch {

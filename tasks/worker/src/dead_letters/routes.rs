@@ -52,24 +52,42 @@ async fn redrive(
     let all = redrive.all;
     let redriven = telemetry::suppress(async {
         match redrive {
-            Redrive { job_id: Some(id), message_id: None, all: false } => letters.redrive_job(id).await.map_err(problem),
-            Redrive { job_id: None, message_id: Some(id), all: false } => {
-                letters.redrive_message(&id).await.map_err(problem)
-            }
-            Redrive { job_id: None, message_id: None, all: true } => letters.redrive_all().await.map_err(problem),
-            _ => Err(invalid(r#"exactly one of "job_id", "message_id" and "all": true is needed"#)),
+            Redrive {
+                job_id: Some(id),
+                message_id: None,
+                all: false,
+            } => letters.redrive_job(id).await.map_err(problem),
+            Redrive {
+                job_id: None,
+                message_id: Some(id),
+                all: false,
+            } => letters.redrive_message(&id).await.map_err(problem),
+            Redrive {
+                job_id: None,
+                message_id: None,
+                all: true,
+            } => letters.redrive_all().await.map_err(problem),
+            _ => Err(invalid(
+                r#"exactly one of "job_id", "message_id" and "all": true is needed"#,
+            )),
         }
     });
     let redriven = redriven.await?;
     if !all && redriven.jobs + redriven.messages == 0 {
         return Err(Problem::new(Kind::NotFound));
     }
-    tracing::info!("dead letters redriven: {} jobs, {} messages", redriven.jobs, redriven.messages);
+    tracing::info!(
+        "dead letters redriven: {} jobs, {} messages",
+        redriven.jobs,
+        redriven.messages
+    );
     answer(Ok(redriven))
 }
 
 fn answer(outcome: Result<impl Serialize, Error>) -> Result<Response, Problem> {
-    outcome.map(|value| Json(value).into_response()).map_err(problem)
+    outcome
+        .map(|value| Json(value).into_response())
+        .map_err(problem)
 }
 
 fn problem(error: Error) -> Problem {
@@ -79,7 +97,11 @@ fn problem(error: Error) -> Problem {
         _ => Kind::Internal,
     };
     let error = format!("{:#}", anyhow::Error::from(error));
-    tracing::error!({ fields::PROBLEM } = kind.name(), { fields::ERROR } = error, "request failed");
+    tracing::error!(
+        { fields::PROBLEM } = kind.name(),
+        { fields::ERROR } = error,
+        "request failed"
+    );
     Problem::new(kind)
 }
 

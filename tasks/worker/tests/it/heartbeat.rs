@@ -1,5 +1,7 @@
 //! A long job is kept from other workers, and from the relay, for as long as it runs.
 
+use std::time::Duration;
+
 use conventions::spans;
 use serde_json::json;
 
@@ -12,12 +14,13 @@ const HEARTBEAT: &[(&str, &str)] = &[("TRIPOD_HEARTBEAT", "300ms")];
 
 #[tokio::test]
 async fn a_job_longer_than_its_visibility_runs_once() {
-    let system = System::start_with(HEARTBEAT).await;
-    system.hide_for(1).await;
+    let system = System::start_hidden_for(Duration::from_secs(1), HEARTBEAT).await;
     let other = Process::start(PROGRAM, &system.aws, HEARTBEAT);
     other.ready().await;
     for worker in [&system.worker, &other] {
-        worker.fault("job:activity", json!({"latency_ms": 4000})).await;
+        worker
+            .fault("job:activity", json!({"latency_ms": 4000}))
+            .await;
     }
 
     let caused = system.create(1).await;

@@ -6,9 +6,8 @@ mod drain;
 mod effects;
 mod failures;
 mod heartbeat;
-// Processes are tested alike: the task-service's tests own how.
+// A link to the file of the task-service's tests: processes are tested alike, and there is one text of how.
 #[allow(dead_code, reason = "those tests use all of it")]
-#[path = "../../../task-service/tests/it/process.rs"]
 mod process;
 mod queues;
 mod system;

@@ -15,7 +15,8 @@ use crate::process::{Aws, Process, QUEUE, eventually};
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_worker");
 /// Retries at once, as far as SQS can: it counts visibility in seconds.
-pub(crate) const QUICK: &[(&str, &str)] = &[("TRIPOD_BACKOFF_MIN", "1ms"), ("TRIPOD_BACKOFF_MAX", "1ms")];
+pub(crate) const QUICK: &[(&str, &str)] =
+    &[("TRIPOD_BACKOFF_MIN", "1ms"), ("TRIPOD_BACKOFF_MAX", "1ms")];
 /// Where a caused job's trace goes on.
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e47";
 
@@ -41,13 +42,36 @@ impl System {
     }
 
     pub(crate) async fn start_with(environment: &[(&str, &str)]) -> Self {
+        Self::start_hidden_for(JobQueue::VISIBILITY, environment).await
+    }
+
+    /// On a queue with another visibility timeout.
+    pub(crate) async fn start_hidden_for(
+        visibility: Duration,
+        environment: &[(&str, &str)],
+    ) -> Self {
         let aws = Aws::start().await;
         let store = aws.store();
         store.create_table().await.unwrap();
         let queue = JobQueue::create(aws.sqs_client(), QUEUE).await.unwrap();
+        let request = aws
+            .sqs_client()
+            .set_queue_attributes()
+            .queue_url(url(&aws).await);
+        let timeout = QueueAttributeName::VisibilityTimeout;
+        request
+            .attributes(timeout, visibility.as_secs().to_string())
+            .send()
+            .await
+            .unwrap();
         let worker = Process::start(PROGRAM, &aws, environment);
         worker.ready().await;
-        Self { aws, store, queue, worker }
+        Self {
+            aws,
+            store,
+            queue,
+            worker,
+        }
     }
 
     /// Creates a task, and sends its job.
@@ -64,8 +88,15 @@ impl System {
         let trace_id = format!("{TRACE}{number:02x}");
         let write = write(entry(task.id, &trace_id));
         let job = write.job.id();
-        assert_eq!(self.store.create_task(&task, &write).await.unwrap(), Written::Now);
-        Caused { task: task.id, job, trace_id }
+        assert_eq!(
+            self.store.create_task(&task, &write).await.unwrap(),
+            Written::Now
+        );
+        Caused {
+            task: task.id,
+            job,
+            trace_id,
+        }
     }
 
     /// Adds a comment, and sends nothing.
@@ -78,7 +109,10 @@ impl System {
             created_at: Timestamp::now(),
         };
         let write = write(entry(task, &format!("{TRACE}{number:02x}")));
-        assert_eq!(self.store.add_comment(&comment, &write).await.unwrap(), Written::Now);
+        assert_eq!(
+            self.store.add_comment(&comment, &write).await.unwrap(),
+            Written::Now
+        );
     }
 
     /// Deletes a task that was just created, and sends nothing.
@@ -86,44 +120,60 @@ impl System {
         let trace_id = format!("{TRACE}{number:02x}");
         let job = NewJob::purge(JobId::new(), Some(carrier(&trace_id)));
         let job_id = job.id();
-        let write = Write { job, ..write(entry(task, &trace_id)) };
-        assert_eq!(self.store.delete_task(1, task, &write).await.unwrap(), Written::Now);
-        Caused { task, job: job_id, trace_id }
+        let write = Write {
+            job,
+            ..write(entry(task, &trace_id))
+        };
+        assert_eq!(
+            self.store.delete_task(1, task, &write).await.unwrap(),
+            Written::Now
+        );
+        Caused {
+            task,
+            job: job_id,
+            trace_id,
+        }
     }
 
     /// Puts a job's message onto the queue.
     pub(crate) async fn send(&self, caused: &Caused) {
         let job = self.store.job(caused.job).await.unwrap().unwrap();
-        self.queue.send(&job.message(), job.carrier.as_ref()).await.unwrap();
+        self.queue
+            .send(&job.message(), job.carrier.as_ref())
+            .await
+            .unwrap();
     }
 
     /// Puts any text onto the queue.
     pub(crate) async fn send_text(&self, text: &str) {
-        let request = self.aws.sqs_client().send_message().queue_url(self.url().await);
+        let request = self
+            .aws
+            .sqs_client()
+            .send_message()
+            .queue_url(url(&self.aws).await);
         request.message_body(text).send().await.unwrap();
-    }
-
-    /// Gives the queue another visibility timeout.
-    pub(crate) async fn hide_for(&self, seconds: u32) {
-        let request = self.aws.sqs_client().set_queue_attributes().queue_url(self.url().await);
-        let timeout = QueueAttributeName::VisibilityTimeout;
-        request.attributes(timeout, seconds.to_string()).send().await.unwrap();
-    }
-
-    async fn url(&self) -> String {
-        let found = self.aws.sqs_client().get_queue_url().queue_name(QUEUE).send().await;
-        found.unwrap().queue_url.unwrap()
     }
 
     /// Ids of a task's history.
     pub(crate) async fn history(&self, task: TaskId) -> Vec<JobId> {
-        let page = self.store.activity(&workspace(), task, &PageQuery::default()).await.unwrap();
+        let page = self
+            .store
+            .activity(&workspace(), task, &PageQuery::default())
+            .await
+            .unwrap();
         page.items.iter().map(|entry| entry.id).collect()
     }
 
     /// Waits until a job is done, one way or the other.
     pub(crate) async fn done(&self, caused: &Caused) {
-        let is_gone = async || self.store.job(caused.job).await.unwrap().is_none().then_some(());
+        let is_gone = async || {
+            self.store
+                .job(caused.job)
+                .await
+                .unwrap()
+                .is_none()
+                .then_some(())
+        };
         eventually("the end of the job", is_gone).await;
     }
 
@@ -138,10 +188,17 @@ impl System {
 
     /// The spans of a job's attempts, once there are so many.
     pub(crate) async fn attempts(&self, caused: &Caused, count: usize) -> Vec<Span> {
-        let is_attempt =
-            |span: &Span| span.name == "process jobs" && span.trace_id.to_string() == caused.trace_id;
+        let is_attempt = |span: &Span| {
+            span.name == "process jobs" && span.trace_id.to_string() == caused.trace_id
+        };
         eventually("the attempts", async || {
-            let spans: Vec<_> = self.worker.sink.spans().into_iter().filter(is_attempt).collect();
+            let spans: Vec<_> = self
+                .worker
+                .sink
+                .spans()
+                .into_iter()
+                .filter(is_attempt)
+                .collect();
             (spans.len() >= count).then_some(spans)
         })
         .await
@@ -149,12 +206,25 @@ impl System {
 
     /// What is on the dead-letter queue, which is then hidden for a moment.
     pub(crate) async fn dead_messages(&self) -> Vec<Message> {
-        self.queue.receive_dead(10, Duration::from_secs(1)).await.unwrap()
+        self.queue
+            .receive_dead(10, Duration::from_secs(1))
+            .await
+            .unwrap()
     }
 }
 
 pub(crate) fn workspace() -> WorkspaceId {
     "home".parse().unwrap()
+}
+
+async fn url(aws: &Aws) -> String {
+    let found = aws
+        .sqs_client()
+        .get_queue_url()
+        .queue_name(QUEUE)
+        .send()
+        .await;
+    found.unwrap().queue_url.unwrap()
 }
 
 fn entry(task: TaskId, trace_id: &str) -> Activity {
@@ -181,5 +251,8 @@ fn write(entry: Activity) -> Write {
 }
 
 fn carrier(trace_id: &str) -> Carrier {
-    Carrier { traceparent: format!("00-{trace_id}-00f067aa0ba902b7-01"), tracestate: None }
+    Carrier {
+        traceparent: format!("00-{trace_id}-00f067aa0ba902b7-01"),
+        tracestate: None,
+    }
 }

@@ -1,0 +1,1 @@
+../../../task-service/tests/it/process.rs
