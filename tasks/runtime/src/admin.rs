@@ -67,6 +67,7 @@ impl Admin {
             .route("/metrics", get(metrics))
             .merge(faults::routes(self.faults.clone()))
             .fallback(service)
+            .method_not_allowed_fallback(server::method_not_allowed)
             .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
             .with_state(self)
     }

@@ -21,8 +21,12 @@ use crate::{
     signals,
 };
 
-/// How long spans and log lines may take to leave at the end.
-const TELEMETRY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long spans and log lines may take to leave at the end. With the default `drain_timeout` and [`DRAIN_MARGIN`] a
+/// process so ends within 14 s, before its supervisor or an orchestrator loses patience.
+const TELEMETRY_TIMEOUT: Duration = Duration::from_secs(3);
+/// How much longer than `drain_timeout` a service may take to return: it keeps the time itself, this is for one that
+/// hangs, or is asked to end while it still starts.
+const DRAIN_MARGIN: Duration = Duration::from_secs(1);
 /// Exit code for a command line, a setting or a port that cannot be used: trying again is pointless.
 const EXIT_UNUSABLE: u8 = 2;
 
@@ -85,7 +89,7 @@ pub fn main<S: Service>(arguments: impl IntoIterator<Item = OsString>) -> ExitCo
     let loaded =
         match settings::load::<S::Settings>(arguments, std::env::vars_os(), S::ADMIN_LISTEN) {
             Ok(Request::Run(loaded)) => loaded,
-            Ok(Request::Help(text)) => {
+            Ok(Request::Print(text)) => {
                 // A closed terminal is no failure of help.
                 let _ = std::io::stdout().write_all(text.as_bytes());
                 return ExitCode::SUCCESS;
@@ -103,8 +107,19 @@ pub fn main<S: Service>(arguments: impl IntoIterator<Item = OsString>) -> ExitCo
 fn start<S: Service>(common: &Common) -> anyhow::Result<(TcpListener, Guard)> {
     let listener = bind(common.admin_listen, "the admin listener", "--admin-listen")?;
     let mut config = telemetry::Config::from_env(S::NAME, env!("CARGO_PKG_VERSION"))?;
-    config.environment.clone_from(&common.environment);
+    if let Some(environment) = &common.environment {
+        config.environment.clone_from(environment);
+    }
     Ok((listener, telemetry::init(config)?))
+}
+
+/// Somebody else has the port, or nobody may have it.
+#[derive(Debug, thiserror::Error)]
+#[error("port {port} of {surface} cannot be used; choose another with {flag}")]
+struct PortUnusable {
+    port: u16,
+    surface: String,
+    flag: String,
 }
 
 /// A listener for the async runtime.
@@ -112,11 +127,10 @@ fn start<S: Service>(common: &Common) -> anyhow::Result<(TcpListener, Guard)> {
 /// # Errors
 /// One line that names port, surface and flag.
 pub(crate) fn bind(address: SocketAddr, surface: &str, flag: &str) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(address).with_context(|| {
-        format!(
-            "port {} of {surface} cannot be used; choose another with {flag}",
-            address.port()
-        )
+    let listener = TcpListener::bind(address).with_context(|| PortUnusable {
+        port: address.port(),
+        surface: surface.to_owned(),
+        flag: flag.to_owned(),
     })?;
     listener
         .set_nonblocking(true)
@@ -125,25 +139,37 @@ pub(crate) fn bind(address: SocketAddr, surface: &str, flag: &str) -> anyhow::Re
 }
 
 fn run<S: Service>(loaded: Loaded<S::Settings>, listener: TcpListener, guard: Guard) -> ExitCode {
-    let outcome = tokio::runtime::Builder::new_multi_thread()
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("no async runtime")
-        .and_then(|runtime| runtime.block_on(serve::<S>(loaded, listener, &guard)));
-    if let Err(error) = &outcome {
-        let error = format!("{error:#}");
-        tracing::error!({ conventions::fields::ERROR } = error, "process failed");
-        say::<S>(&error);
-    }
-    let report = guard.shutdown(TELEMETRY_TIMEOUT);
-    if !report.nothing_lost() {
-        say::<S>(&format!("signals were lost: {report}"));
-    }
-    if outcome.is_ok() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return unusable::<S>(&error),
+    };
+    let code = runtime.block_on(async {
+        let outcome = serve::<S>(loaded, listener, &guard).await;
+        if let Err(error) = &outcome {
+            let error = format!("{error:#}");
+            tracing::error!({ conventions::fields::ERROR } = error, "process failed");
+            say::<S>(&error);
+        }
+        // On the runtime and not after it: a second signal must end the process also while it flushes.
+        let flush = tokio::task::spawn_blocking(move || guard.shutdown(TELEMETRY_TIMEOUT));
+        if let Ok(report) = flush.await
+            && !report.nothing_lost()
+        {
+            say::<S>(&format!("signals were lost: {report}"));
+        }
+        match outcome {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) if error.is::<PortUnusable>() => ExitCode::from(EXIT_UNUSABLE),
+            Err(_) => ExitCode::FAILURE,
+        }
+    });
+    // Blocking work that is left, a name lookup for instance, would hold up the exit.
+    runtime.shutdown_background();
+    code
 }
 
 async fn serve<S: Service>(
@@ -151,20 +177,30 @@ async fn serve<S: Service>(
     listener: TcpListener,
     guard: &Guard,
 ) -> anyhow::Result<()> {
+    let address = listener
+        .local_addr()
+        .context("the admin listener has no address")?;
     let process = Process::detached(loaded.common, guard.metrics());
     signals::drain_on_signal(process.drain.clone())?;
     let admin = tokio::spawn(process.admin.clone().serve(listener));
-    tracing::info!(admin = %process.common.admin_listen, environment = process.common.environment, "process started");
+    tracing::info!(admin = %address, "process started");
 
     let readiness = process.readiness.clone();
     let drain = process.drain.clone();
-    tokio::spawn(async move {
+    let limit = process.common.drain_timeout.get() + DRAIN_MARGIN;
+    let overdue = async move {
         drain.cancelled().await;
         readiness.drain();
         tracing::info!("process is draining");
-    });
-    let outcome = S::run(loaded.own, process).await;
-    tracing::info!("process drained");
+        tokio::time::sleep(limit).await;
+    };
+    let outcome = tokio::select! {
+        outcome = S::run(loaded.own, process) => outcome,
+        () = overdue => Err(anyhow::anyhow!("the service did not end within {limit:?} of the signal")),
+    };
+    if outcome.is_ok() {
+        tracing::info!("process drained");
+    }
     admin.abort();
     outcome
 }

@@ -16,10 +16,7 @@ use hyper_util::{
     server::graceful::GracefulShutdown,
 };
 use telemetry::http::ServerLayer;
-use tokio::{
-    net::TcpStream,
-    sync::{OwnedSemaphorePermit, Semaphore},
-};
+use tokio::{net::TcpStream, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -29,6 +26,7 @@ mod body;
 mod layers;
 
 pub use body::Body;
+pub(crate) use layers::method_not_allowed;
 
 /// Connections at a time; further ones wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 1_024;
@@ -70,7 +68,7 @@ impl Stack {
         let room = Arc::new(Semaphore::new(self.requests_in_flight_max));
         routes
             .fallback(layers::not_found)
-            .method_not_allowed_fallback(layers::method_not_allowed)
+            .method_not_allowed_fallback(method_not_allowed)
             .layer(middleware::from_fn_with_state(self.faults, faults::inject))
             .layer(middleware::from_fn_with_state(
                 self.request_timeout,
@@ -102,7 +100,11 @@ pub async fn serve(listener: TcpListener, routes: Router, until: Until) -> anyho
         Until::Drained { drain, timeout } => (drain, timeout),
     };
     let graceful = GracefulShutdown::new();
+    let cut = CancellationToken::new();
+    // However serving ends, no connection outlives it.
+    let _cut_at_end = cut.clone().drop_guard();
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut is_failing = false;
     loop {
         let permit = Arc::clone(&room).acquire_owned();
         let permit = tokio::select! {
@@ -114,9 +116,21 @@ pub async fn serve(listener: TcpListener, routes: Router, until: Until) -> anyho
             () = drain.cancelled() => break,
         };
         match accepted {
-            Ok((stream, peer)) => converse(stream, peer, routes.clone(), &graceful, permit),
+            Ok((stream, peer)) => {
+                is_failing = false;
+                let connection = connection(stream, peer, routes.clone(), &graceful);
+                let cut = cut.clone();
+                tokio::spawn(async move {
+                    cut.run_until_cancelled(connection).await;
+                    drop(permit);
+                });
+            }
             Err(error) => {
-                tracing::warn!({ conventions::fields::ERROR } = %error, "a connection cannot be accepted");
+                // Said once, not twenty times a second for as long as it lasts.
+                if !is_failing {
+                    tracing::warn!({ conventions::fields::ERROR } = %error, "connections cannot be accepted");
+                }
+                is_failing = true;
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -135,13 +149,12 @@ pub async fn serve(listener: TcpListener, routes: Router, until: Until) -> anyho
 }
 
 /// Speaks HTTP on one connection, with the peer's address on every request.
-fn converse(
+fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     routes: Router,
     graceful: &GracefulShutdown,
-    permit: OwnedSemaphorePermit,
-) {
+) -> impl Future<Output = ()> + Send + use<> {
     // Small answers must not wait for the acknowledgement of the one before. It is a matter of speed only.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request: hyper::Request<Incoming>| {
@@ -156,9 +169,8 @@ fn converse(
         .max_headers(HEADERS_MAX)
         .serve_connection(TokioIo::new(stream), service);
     let connection = graceful.watch(connection);
-    tokio::spawn(async move {
+    async move {
         // A client that breaks off or sends no HTTP is its own affair; hyper has answered 400 if it could.
         let _ = connection.await;
-        drop(permit);
-    });
+    }
 }

@@ -47,8 +47,8 @@ crate::settings! {
     pub struct Common {
         /// Where metrics, health and faults are served. Keep it where only operators reach it: it asks for no key.
         admin_listen: std::net::SocketAddr = std::net::SocketAddr::from(([127, 0, 0, 1], 9100));
-        /// `deployment.environment.name` of every span.
-        environment: String = "dev".to_owned();
+        /// `deployment.environment.name` of every span. Unset, it is what `OTEL_RESOURCE_ATTRIBUTES` says, or `dev`.
+        environment: Option<String> = None;
         /// Whether faults can be injected on the admin listener. For scenarios, never in production.
         allow_faults: bool = false;
         /// How long running work may take to end after SIGTERM; what is not done then is cut off.

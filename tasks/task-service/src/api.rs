@@ -98,7 +98,8 @@ impl Api {
     pub(crate) fn finish(
         &self,
         task: TaskId,
-        (written, write): (Written, Write),
+        written: Written,
+        write: Write,
         answer: StoredResponse,
         committed: impl FnOnce() -> &'static str,
     ) -> Response {

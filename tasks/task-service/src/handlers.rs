@@ -58,9 +58,7 @@ impl Target<'_> {
                 Err(error) => return Err(error.into()),
                 Ok(written) => {
                     let committed = || count(&event);
-                    return Ok(self
-                        .api
-                        .finish(self.id, (written, write), answer, committed));
+                    return Ok(self.api.finish(self.id, written, write, answer, committed));
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! The task-service: the rules of tasks over storage, and the outbox.
 //!
 //! It answers the gateway, which has checked who asks. Every change is one transaction with its job; the job's message is
-//! sent after the commit ([`dispatch`]), and by the relay if that did not happen ([`relay`]). What a job does is the
+//! sent after the commit (`dispatch`), and by the relay if that did not happen (`relay`). What a job does is the
 //! worker's. The life of a job is told in `docs/jobs.md`.
 
 mod answer;

@@ -4,6 +4,7 @@
 
 use axum::response::{IntoResponse, Response};
 use conventions::fields;
+use http::{HeaderValue, StatusCode, header};
 use tasks_api::{Kind, Problem};
 use tracing::{error, info};
 
@@ -80,7 +81,14 @@ impl IntoResponse for Refusal {
             ),
             None => info!({ fields::PROBLEM } = kind, "request refused"),
         }
-        self.problem.into_response()
+        let mut response = self.problem.into_response();
+        if response.status() == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer");
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        response
     }
 }
 

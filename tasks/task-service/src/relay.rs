@@ -38,6 +38,14 @@ pub(crate) struct Relay {
     damaged: usize,
 }
 
+/// What became of some jobs.
+#[derive(Debug, Default)]
+struct Tally {
+    sent: usize,
+    /// Items that could not be read.
+    damaged: usize,
+}
+
 /// What a pass found.
 #[derive(Debug, Default)]
 struct Found {
@@ -114,11 +122,12 @@ impl Relay {
         for shard in Shard::ALL {
             let due =
                 telemetry::suppress(self.store.due_jobs(shard, Timestamp::now(), limit)).await?;
-            found.is_more |= due.len() as u64 >= u64::from(limit);
-            found.damaged += self.send_all(due).await?;
+            let is_full = due.len() as u64 >= u64::from(limit);
+            let tally = self.send_all(due).await?;
+            // What cannot be sent stays due, and must not turn the loop into a hot one.
+            found.is_more |= is_full && tally.sent > 0;
+            found.damaged += tally.damaged;
         }
-        // What cannot be read stays due for ever, and must not turn the loop into a hot one.
-        found.is_more &= found.damaged == 0;
         Ok(found)
     }
 
@@ -156,8 +165,7 @@ impl Relay {
                     self.store
                         .jobs_sent_before(shard, created_at, now, from.as_ref(), BATCH_JOBS);
                 let page = telemetry::suppress(page).await?;
-                sent += page.jobs.len();
-                self.send_all(page.jobs).await?;
+                sent += self.send_all(page.jobs).await?.sent;
                 from = page.next;
                 if from.is_none() {
                     break;
@@ -170,13 +178,13 @@ impl Relay {
         Ok(())
     }
 
-    /// Sends jobs side by side. Says how many could not be read.
+    /// Sends jobs side by side.
     ///
     /// # Errors
-    /// The first failure; the others were tried all the same.
-    async fn send_all(&self, jobs: Vec<Result<Job, Error>>) -> Result<usize, Error> {
+    /// One of the failures; the others were tried all the same.
+    async fn send_all(&self, jobs: Vec<Result<Job, Error>>) -> Result<Tally, Error> {
         let mut sends = JoinSet::new();
-        let mut damaged = 0;
+        let mut tally = Tally::default();
         for job in jobs {
             match job {
                 Ok(job) => {
@@ -188,28 +196,30 @@ impl Relay {
                         send(self.store.clone(), self.queue.clone(), job).with_context(origin),
                     );
                 }
-                Err(_) => damaged += 1,
+                Err(_) => tally.damaged += 1,
             }
         }
-        let mut outcome = Ok(damaged);
-        while let Some(sent) = sends.join_next().await {
-            // A panic has its own log line; the job is due again later.
-            if let Ok(Err(error)) = sent {
-                outcome = Err(error);
+        let mut failure = None;
+        while let Some(outcome) = sends.join_next().await {
+            match outcome {
+                Ok(Ok(was_sent)) => tally.sent += usize::from(was_sent),
+                Ok(Err(error)) => failure = Some(error),
+                // A panic has its own log line; the job is due again later.
+                Err(_) => {}
             }
         }
-        outcome
+        failure.map_or(Ok(tally), Err)
     }
 }
 
-/// Sends one job, if no other relay does and it is not done by now.
-async fn send(store: Store, queue: JobQueue, job: Job) -> Result<(), Error> {
+/// Sends one job. False if another relay does, or it is done by now.
+async fn send(store: Store, queue: JobQueue, job: Job) -> Result<bool, Error> {
     let now = Timestamp::now();
     if !store
         .claim_send(&job, now, schedule::next_due(now, job.sends))
         .await?
     {
-        return Ok(());
+        return Ok(false);
     }
     let sent = queue.send(&job.message(), job.carrier.as_ref()).await;
     if sent.is_ok() {
@@ -220,5 +230,5 @@ async fn send(store: Store, queue: JobQueue, job: Job) -> Result<(), Error> {
             .make_due(job.id, schedule::retry_due(Timestamp::now()))
             .await;
     }
-    sent
+    sent.map(|()| true)
 }

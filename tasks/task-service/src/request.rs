@@ -31,7 +31,9 @@ pub(crate) struct NoQuery {}
 
 /// What `tasks-api` checks of a value beyond its shape.
 pub(crate) trait Validate {
-    fn validate(&self) -> Result<(), Problem>;
+    fn validate(&self) -> Result<(), Problem> {
+        Ok(())
+    }
 }
 
 macro_rules! validated_by_tasks_api {
@@ -44,19 +46,10 @@ macro_rules! validated_by_tasks_api {
     };
 }
 
-macro_rules! valid_by_shape {
-    ($($value:ty),*) => {
-        $(impl Validate for $value {
-            fn validate(&self) -> Result<(), Problem> {
-                Ok(())
-            }
-        })*
-    };
-}
-
 validated_by_tasks_api!(NewTask, TaskPatch, NewComment, PageQuery, TaskFilter);
-// Whether a transition is allowed depends on the task.
-valid_by_shape!(Transition, NoQuery);
+/// Whether it is allowed depends on the task.
+impl Validate for Transition {}
+impl Validate for NoQuery {}
 
 impl<Q: DeserializeOwned + Validate> Strict<Q> {
     fn read(uri: &Uri) -> Result<Self, Problem> {

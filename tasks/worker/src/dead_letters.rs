@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::types::Message;
+use conventions::fields;
 use jiff::Timestamp;
 use opentelemetry::trace::TraceContextExt;
 use serde::Serialize;
@@ -27,25 +28,31 @@ const REDRIVE_MAX: usize = 1_000;
 const LIST_MESSAGES_MAX: usize = 100;
 /// Messages one receive can bring (SQS).
 const RECEIVE_MAX: u32 = 10;
-/// A message that is looked at is hidden for this long; until then a second look uses what the first one saw.
-const HIDDEN: Duration = Duration::from_secs(5);
+/// A message that is looked at is hidden for this long, from other workers as well: longer than the longest redrive.
+const HIDDEN: Duration = Duration::from_secs(30);
 /// Characters shown of a message that names no job.
 const BODY_CHARS_MAX: usize = 200;
 
-/// The dead letters. One look at a time: a message that one holds, another would miss.
+/// The dead letters. One look at a time: what one look hides, the next one knows from it.
 #[derive(Debug)]
 pub(crate) struct DeadLetters {
     store: Store,
     queue: JobQueue,
-    seen: Mutex<Seen>,
+    seen: Mutex<Vec<Seen>>,
 }
 
-/// Messages that are hidden because this process looks at them.
-#[derive(Debug, Default)]
+/// A message of the dead-letter queue that is hidden because this process looked at it.
+#[derive(Debug)]
 struct Seen {
-    messages: Vec<Message>,
-    /// None before the first look.
-    until: Option<Instant>,
+    message: Message,
+    until: Instant,
+}
+
+/// What became of a message of the dead-letter queue.
+enum Fate {
+    Stays,
+    Removed,
+    Redriven,
 }
 
 /// A page of what was given up.
@@ -103,12 +110,7 @@ impl DeadLetters {
     pub(crate) async fn list(&self, page: &PageQuery) -> Result<Listed, Error> {
         let jobs = self.store.dead_jobs(page).await?;
         let messages = match page.cursor {
-            None => self
-                .look(LIST_MESSAGES_MAX)
-                .await?
-                .iter()
-                .filter_map(DeadMessage::of)
-                .collect(),
+            None => self.messages().await?,
             Some(_) => Vec::new(),
         };
         let items = jobs.items.into_iter().map(DeadJob::of).collect();
@@ -122,7 +124,13 @@ impl DeadLetters {
     /// Makes one job pending again; the relay sends it. Nothing if it is not dead.
     pub(crate) async fn redrive_job(&self, id: JobId) -> Result<Redriven, Error> {
         let revived = self.store.revive(id, Timestamp::now()).await?;
-        self.sweep(|_| false).await?;
+        if let Err(error) = self.sweep(|_| false).await {
+            let error = format!("{:#}", anyhow::Error::from(error));
+            tracing::warn!(
+                { fields::ERROR } = error,
+                "copies of redriven jobs stay on the dead-letter queue"
+            );
+        }
         Ok(Redriven {
             jobs: usize::from(revived),
             ..Redriven::default()
@@ -168,25 +176,46 @@ impl DeadLetters {
     /// job back if they are wanted.
     async fn sweep(&self, is_wanted: impl Fn(&Message) -> bool) -> Result<Redriven, Error> {
         let mut seen = self.seen.lock().await;
-        let more = self.fill(&mut seen, REDRIVE_MAX).await?;
+        let more = self.look(&mut seen, REDRIVE_MAX).await?;
         let mut swept = Redriven {
             more,
             ..Redriven::default()
         };
-        let mut left = Vec::new();
-        for message in seen.messages.drain(..) {
-            match decode(&message) {
-                Ok(job) if self.is_dead(job.job_id).await? => left.push(message),
-                Ok(_) => self.queue.settle_dead(&message).await?,
-                Err(_) if is_wanted(&message) => {
-                    self.queue.redrive(&message).await?;
-                    swept.messages += 1;
+        let mut rest = std::mem::take(&mut *seen).into_iter();
+        let mut outcome = Ok(());
+        for hidden in rest.by_ref() {
+            match self.sweep_one(&hidden.message, &is_wanted).await {
+                Ok(Fate::Stays) => seen.push(hidden),
+                Ok(Fate::Removed) => {}
+                Ok(Fate::Redriven) => swept.messages += 1,
+                Err(error) => {
+                    seen.push(hidden);
+                    outcome = Err(error);
+                    break;
                 }
-                Err(_) => left.push(message),
             }
         }
-        seen.messages = left;
-        Ok(swept)
+        seen.extend(rest);
+        outcome.map(|()| swept)
+    }
+
+    async fn sweep_one(
+        &self,
+        message: &Message,
+        is_wanted: impl Fn(&Message) -> bool,
+    ) -> Result<Fate, Error> {
+        match decode(message) {
+            Ok(job) if self.is_dead(job.job_id).await? => Ok(Fate::Stays),
+            Ok(_) => self
+                .queue
+                .settle_dead(message)
+                .await
+                .map(|()| Fate::Removed),
+            Err(_) if is_wanted(message) => {
+                self.queue.redrive(message).await.map(|()| Fate::Redriven)
+            }
+            Err(_) => Ok(Fate::Stays),
+        }
     }
 
     async fn is_dead(&self, id: JobId) -> Result<bool, Error> {
@@ -194,27 +223,31 @@ impl DeadLetters {
         Ok(job.is_some_and(|job| matches!(job.state, JobState::Dead { .. })))
     }
 
-    /// What is on the dead-letter queue, up to so many.
-    async fn look(&self, max: usize) -> Result<Vec<Message>, Error> {
+    async fn messages(&self) -> Result<Vec<DeadMessage>, Error> {
         let mut seen = self.seen.lock().await;
-        self.fill(&mut seen, max).await?;
-        Ok(seen.messages.clone())
+        self.look(&mut seen, LIST_MESSAGES_MAX).await?;
+        Ok(seen
+            .iter()
+            .filter_map(|hidden| DeadMessage::of(&hidden.message))
+            .collect())
     }
 
-    /// Receives until there is no more, or enough. Says which.
-    async fn fill(&self, seen: &mut Seen, max: usize) -> Result<bool, Error> {
-        if seen.until.is_none_or(|until| until <= Instant::now()) {
-            *seen = Seen {
-                messages: Vec::new(),
-                until: Some(Instant::now() + HIDDEN),
-            };
-        }
-        while seen.messages.len() < max {
+    /// Adds what is on the dead-letter queue and not hidden, until there is no more or enough. True for enough.
+    async fn look(&self, seen: &mut Vec<Seen>, max: usize) -> Result<bool, Error> {
+        let now = Instant::now();
+        // The others can be received again.
+        seen.retain(|hidden| hidden.until > now);
+        while seen.len() < max {
+            let until = Instant::now() + HIDDEN;
             let received = self.queue.receive_dead(RECEIVE_MAX, HIDDEN).await?;
             if received.is_empty() {
                 return Ok(false);
             }
-            seen.messages.extend(received);
+            for message in received {
+                // SQS may hand a message out twice.
+                seen.retain(|hidden| hidden.message.message_id() != message.message_id());
+                seen.push(Seen { message, until });
+            }
         }
         Ok(true)
     }

@@ -3,7 +3,7 @@
 //! What the end is decides `attempt`, what the job does `jobs`. A message that is not ended, because this process dies,
 //! comes back by itself when its visibility runs out.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use conventions::{fields, spans};
@@ -86,10 +86,15 @@ impl Processor {
     /// Does the job while the message is kept hidden.
     async fn run(&self, message: &Message, job: JobMessage) -> Result<Completion, Failure> {
         let id = job.job_id;
-        let outcome = tokio::select! {
-            outcome = apart(self.jobs.clone().run(job)) => outcome,
-            never = self.keep(message, id) => match never {},
-            () = self.cut_off.cancelled() => Err(Failure::CutOff),
+        let mut work = pin!(apart(self.jobs.clone().run(job)));
+        let outcome = loop {
+            tokio::select! {
+                outcome = &mut work => break outcome,
+                () = self.cut_off.cancelled() => break Err(Failure::CutOff),
+                () = tokio::time::sleep(self.heartbeat) => {}
+            }
+            // Not a branch of its own, so that a beat is never broken off half-way; the work goes on meanwhile.
+            self.beat(message, id).await;
         };
         if outcome.as_ref().is_err_and(Failure::is_outage) {
             self.storage.suspect();
@@ -98,19 +103,16 @@ impl Processor {
     }
 
     /// Keeps the message hidden from other workers, and the job from the relay.
-    async fn keep(&self, message: &Message, job: JobId) -> Infallible {
-        loop {
-            tokio::time::sleep(self.heartbeat).await;
-            let hidden = self.heartbeat * HEARTBEATS_HIDDEN;
-            self.lease(job, hidden).await;
-            if let Err(error) = self.queue.defer(message, hidden).await {
-                warn(
-                    job,
-                    error,
-                    "heartbeat failed: another worker may get the job as well",
-                );
-            }
+    async fn beat(&self, message: &Message, job: JobId) {
+        let hidden = self.heartbeat * HEARTBEATS_HIDDEN;
+        if let Err(error) = self.queue.defer(message, hidden).await {
+            warn(
+                job,
+                error,
+                "heartbeat failed: another worker may get the job as well",
+            );
         }
+        self.lease(job, hidden).await;
     }
 
     /// Puts off the relay until the message has come back and had its time. Without it the job is only sent twice.

@@ -554,7 +554,7 @@ fn rows(text: &str) -> BTreeMap<String, BTreeSet<String>> {
         let cells: Vec<_> = line.split('|').map(str::trim).collect();
         let is_list =
             |cell: &&&str| cell.matches('`').count() > 2 || cell.is_empty() || **cell == "yes";
-        let (lists, key): (Vec<&str>, Vec<&str>) = cells.iter().partition(|cell| is_list(&cell));
+        let (lists, key): (Vec<&str>, Vec<&str>) = cells.iter().partition(|cell| is_list(cell));
         let key = if key.len() == 1 {
             format!("{LOG_ROW}{}", key[0])
         } else {

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use axum::{
     Json, Router,
-    body::Bytes,
-    extract::{Path, State},
+    extract::{FromRequest, Path, Request, State},
     http::StatusCode,
     response::{IntoResponse, Response},
     routing::{get, put},
@@ -14,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use tasks_api::{FieldError, Kind, Problem, json};
 use tokio::time::Instant;
 
-use super::{Effect, FAULTS_MAX, Fault, Faults, LATENCY_MAX, LIFE_MAX, Target};
+use super::{Effect, FAULTS_MAX, Fault, Faults, LATENCY_MAX, LIFE_MAX, Target, http};
+use crate::server::Body;
 
 /// Longest name of a fault and longest error word.
 const NAME_CHARS_MAX: usize = 100;
@@ -69,13 +69,14 @@ async fn list(State(faults): State<Faults>) -> Json<Vec<Listed>> {
 async fn order(
     State(faults): State<Faults>,
     Path(name): Path<String>,
-    body: Bytes,
+    request: Request,
 ) -> Result<Response, Problem> {
     if !faults.0.allowed {
         return Err(
             Problem::new(Kind::Forbidden).detail("this process was started without --allow-faults")
         );
     }
+    let Body(body) = Body::from_request(request, &()).await?;
     let fault = fault(name, json::parse(&body)?)?;
     tracing::warn!(fault = fault.name, target = %fault.target, ratio = fault.ratio, "fault switched on");
     if faults.put(fault.clone()) {
@@ -99,7 +100,7 @@ async fn remove(
 /// The fault that is asked for, if it makes sense.
 fn fault(name: String, order: Order) -> Result<Fault, Problem> {
     let mut errors = Vec::new();
-    FieldError::check_text("name", &name, NAME_CHARS_MAX, &mut errors);
+    check_word("name", &name, &mut errors);
     let target = order
         .target
         .parse::<Target>()
@@ -108,24 +109,15 @@ fn fault(name: String, order: Order) -> Result<Fault, Problem> {
         Word::Number(number) => number.to_string(),
         Word::Text(text) => text,
     });
-    let is_status = |text: &String| {
-        text.parse::<u16>()
-            .is_ok_and(|status| (400..600).contains(&status))
-    };
-    if matches!(target, Ok(Target::Http { .. }))
-        && error.as_ref().is_some_and(|error| !is_status(error))
-    {
-        errors.push(FieldError::new(
-            "error",
-            "must be an HTTP status from 400 to 599",
-        ));
+    match (&target, &error) {
+        (_, None) => {}
+        (Ok(Target::Http { .. }), Some(status)) if http::kind(status).is_none() => {
+            let known = http::KINDS.map(|kind| kind.status().as_str().to_owned());
+            let reason = format!("must be one of {}", known.join(", "));
+            errors.push(FieldError::new("error", reason));
+        }
+        (_, Some(word)) => check_word("error", word, &mut errors),
     }
-    FieldError::check_text(
-        "error",
-        error.as_deref().unwrap_or_default(),
-        NAME_CHARS_MAX,
-        &mut errors,
-    );
     if error.is_none() && order.latency_ms == 0 {
         errors.push(FieldError::new("error", "error or latency_ms is needed"));
     }
@@ -155,6 +147,15 @@ fn fault(name: String, order: Order) -> Result<Fault, Problem> {
         calls: 0,
         hits: 0,
     })
+}
+
+/// A word ends up in log lines and as an error's type.
+fn check_word(field: &str, word: &str, errors: &mut Vec<FieldError>) {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if !(1..=NAME_CHARS_MAX).contains(&word.len()) || !word.bytes().all(is_plain) {
+        let reason = format!("must be 1 to {NAME_CHARS_MAX} of A-Z a-z 0-9 - _ .");
+        errors.push(FieldError::new(field, reason));
+    }
 }
 
 fn listed(fault: Fault) -> Listed {

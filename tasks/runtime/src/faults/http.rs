@@ -2,13 +2,15 @@
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::StatusCode,
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use tasks_api::{Kind, Problem};
 
 use super::Faults;
+
+/// `Retry-After` of an answer that says the service is away or slow.
+const RETRY_AFTER_SECONDS: u32 = 1;
 
 /// Middleware inside the telemetry layer.
 pub(crate) async fn inject(State(faults): State<Faults>, request: Request, next: Next) -> Response {
@@ -27,22 +29,37 @@ pub(crate) async fn inject(State(faults): State<Faults>, request: Request, next:
     }
 }
 
+/// The kinds of problem that a route can be made to answer, one for each status.
+pub(super) const KINDS: [Kind; 8] = [
+    Kind::MalformedRequest,
+    Kind::NotFound,
+    Kind::RequestTimeout,
+    Kind::Conflict,
+    Kind::VersionMismatch,
+    Kind::Internal,
+    Kind::Unavailable,
+    Kind::Timeout,
+];
+
+/// The kind with this status.
+pub(super) fn kind(status: &str) -> Option<Kind> {
+    KINDS
+        .into_iter()
+        .find(|kind| kind.status().as_str() == status)
+}
+
 fn answer(status: &str) -> Response {
-    let status = status.parse().unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let kind = Kind::ALL
-        .iter()
-        .copied()
-        .find(|kind| kind.status() == status)
-        .unwrap_or(Kind::Internal);
-    let mut response = Problem::new(kind)
-        .detail("an injected fault")
-        .into_response();
-    *response.status_mut() = status;
+    let kind = kind(status).expect("a fault of another status is refused");
+    let mut problem = Problem::new(kind).detail("an injected fault");
+    if matches!(kind, Kind::Unavailable | Kind::Timeout) {
+        problem = problem.retry_after(RETRY_AFTER_SECONDS);
+    }
+    let status = kind.status();
     if status.is_server_error() {
         tracing::error!(
             { conventions::spans::HTTP_RESPONSE_STATUS_CODE } = status.as_u16(),
             "injected fault"
         );
     }
-    response
+    problem.into_response()
 }

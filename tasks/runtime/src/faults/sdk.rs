@@ -18,11 +18,11 @@ const TARGET_HEADER: &str = "x-amz-target";
 /// The error word that means that there is no connection.
 const UNAVAILABLE: &str = "unavailable";
 /// Error codes that AWS answers with 5xx; every other one comes with 400.
-const SERVER_ERRORS: &[&str] = &[
-    "InternalServerError",
-    "InternalError",
-    "InternalFailure",
-    "ServiceUnavailable",
+const SERVER_ERRORS: &[(&str, u16)] = &[
+    ("InternalServerError", 500),
+    ("InternalError", 500),
+    ("InternalFailure", 500),
+    ("ServiceUnavailable", 503),
 ];
 
 /// An HTTP client whose connections feel the faults.
@@ -79,14 +79,11 @@ fn refused() -> ConnectorError {
 }
 
 fn answer(code: &str) -> HttpResponse {
-    let status: u16 = if SERVER_ERRORS.contains(&code) {
-        500
-    } else {
-        400
-    };
+    let known = SERVER_ERRORS.iter().find(|(known, _)| *known == code);
+    let status = known.map_or(400, |(_, status)| *status);
     let body = serde_json::json!({"__type": code, "message": "an injected fault"}).to_string();
     let mut response = HttpResponse::new(
-        status.try_into().expect("400 and 500 are statuses"),
+        status.try_into().expect("400, 500 and 503 are statuses"),
         SdkBody::from(body),
     );
     response

@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use tasks_api::JobKind;
+
 /// Longest text of a target; routes are templates, so all real ones are much shorter.
 const CHARS_MAX: usize = 200;
 
@@ -50,6 +52,23 @@ fn is_one_of(pattern: &str, name: &str) -> bool {
     pattern == "*" || pattern == name
 }
 
+fn is_method(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_uppercase())
+}
+
+fn is_route(text: &str) -> bool {
+    text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+fn is_operation(text: &str) -> bool {
+    text == "*" || text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// A misspelt kind would be a fault that nothing ever meets.
+fn is_job(text: &str) -> bool {
+    text == "*" || JobKind::ALL.iter().any(|kind| kind.as_str() == text)
+}
+
 impl FromStr for Target {
     type Err = InvalidTarget;
 
@@ -60,19 +79,19 @@ impl FromStr for Target {
         }
         match space {
             "http" => match rest.split_once(' ') {
-                Some((method, route)) if route.starts_with('/') => Ok(Self::Http {
+                Some((method, route)) if is_method(method) && is_route(route) => Ok(Self::Http {
                     method: method.to_owned(),
                     route: route.to_owned(),
                 }),
                 _ => Err(InvalidTarget),
             },
-            "dynamodb" => Ok(Self::DynamoDb {
+            "dynamodb" if is_operation(rest) => Ok(Self::DynamoDb {
                 operation: rest.to_owned(),
             }),
-            "sqs" => Ok(Self::Sqs {
+            "sqs" if is_operation(rest) => Ok(Self::Sqs {
                 operation: rest.to_owned(),
             }),
-            "job" => Ok(Self::Job {
+            "job" if is_job(rest) => Ok(Self::Job {
                 kind: rest.to_owned(),
             }),
             _ => Err(InvalidTarget),

@@ -138,29 +138,29 @@ async fn a_fault_that_makes_no_sense_is_refused_by_field() {
         "error",
     )
     .await;
-    check(json!({"target": "job:a", "for_seconds": 1}), "error").await;
+    check(json!({"target": "job:purge", "for_seconds": 1}), "error").await;
     check(
-        json!({"target": "job:a", "latency_ms": 60_001, "for_seconds": 1}),
+        json!({"target": "job:purge", "latency_ms": 60_001, "for_seconds": 1}),
         "latency_ms",
     )
     .await;
     check(
-        json!({"target": "job:a", "error": "x", "ratio": 0, "for_seconds": 1}),
+        json!({"target": "job:purge", "error": "x", "ratio": 0, "for_seconds": 1}),
         "ratio",
     )
     .await;
     check(
-        json!({"target": "job:a", "error": "x", "ratio": 1.1, "for_seconds": 1}),
+        json!({"target": "job:purge", "error": "x", "ratio": 1.1, "for_seconds": 1}),
         "ratio",
     )
     .await;
     check(
-        json!({"target": "job:a", "error": "x", "for_seconds": 0}),
+        json!({"target": "job:purge", "error": "x", "for_seconds": 0}),
         "for_seconds",
     )
     .await;
     check(
-        json!({"target": "job:a", "error": "x", "for_seconds": 1e300}),
+        json!({"target": "job:purge", "error": "x", "for_seconds": 1e300}),
         "for_seconds",
     )
     .await;
@@ -168,16 +168,52 @@ async fn a_fault_that_makes_no_sense_is_refused_by_field() {
         &faults,
         Method::PUT,
         "/faults/test",
-        json!({"target": "job:a", "colour": 1}),
+        json!({"target": "job:purge", "colour": 1}),
     )
     .await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
 }
 
 #[tokio::test]
+async fn what_no_call_could_ever_meet_is_refused() {
+    let faults = Faults::new(true);
+    for target in [
+        "http:get /v1/tasks",
+        "http:GET /a\u{7}",
+        "dynamodb:Get Item",
+        "sqs:Send-Message",
+        "job:activty",
+    ] {
+        let (status, problem) = put(
+            &faults,
+            json!({"target": target, "error": "500", "for_seconds": 1}),
+        )
+        .await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{target}");
+        assert_eq!(problem["errors"][0]["field"], "target", "{target}");
+    }
+    for error in ["", "two words", "a\nb"] {
+        let (status, _) = put(
+            &faults,
+            json!({"target": "dynamodb:*", "error": error, "for_seconds": 1}),
+        )
+        .await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{error:?}");
+    }
+}
+
+#[test]
+fn every_answer_of_a_route_has_a_kind_of_its_own_status() {
+    for kind in http::KINDS {
+        assert_eq!(http::kind(kind.status().as_str()), Some(kind));
+    }
+    assert_eq!(http::kind("418"), None);
+}
+
+#[tokio::test]
 async fn there_is_room_for_so_many_faults_and_no_more() {
     let faults = Faults::new(true);
-    let order = json!({"target": "job:a", "error": "x", "for_seconds": 60});
+    let order = json!({"target": "job:purge", "error": "x", "for_seconds": 60});
     for number in 0..FAULTS_MAX {
         let path = format!("/faults/{number}");
         assert_eq!(

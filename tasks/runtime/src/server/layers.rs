@@ -80,7 +80,7 @@ pub(super) async fn not_found() -> Problem {
     Problem::new(Kind::NotFound)
 }
 
-pub(super) async fn method_not_allowed() -> Problem {
+pub(crate) async fn method_not_allowed() -> Problem {
     Problem::new(Kind::MethodNotAllowed)
 }
 

@@ -1,6 +1,6 @@
 //! Merges flags, environment, file and defaults into typed settings; an error names where the bad value came from.
 
-use std::{collections::BTreeMap, ffi::OsString, fs, path::PathBuf};
+use std::{collections::BTreeMap, ffi::OsString, fs::File, io::Read, path::PathBuf};
 
 use serde::{Serialize, de::DeserializeOwned};
 use toml::{Table, Value};
@@ -12,6 +12,7 @@ const ENVIRONMENT_PREFIX: &str = "TRIPOD_";
 /// The flag that names the file; it is no setting itself.
 const FILE_FLAG: &str = "config";
 const HELP_FLAGS: &[&str] = &["--help", "-h"];
+const VERSION_FLAGS: &[&str] = &["--version", "-V"];
 /// A settings file larger than this is none.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
@@ -19,7 +20,8 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 #[derive(Debug)]
 pub enum Request<S> {
     Run(Loaded<S>),
-    Help(String),
+    /// `--help` or `--version`: this text.
+    Print(String),
 }
 
 /// Settings, ready to use.
@@ -38,6 +40,10 @@ pub enum Error {
     Unknown { source_name: String },
     #[error("{0} needs a value")]
     NoValue(String),
+    #[error("{0} is given twice")]
+    Twice(String),
+    #[error("an argument is no UTF-8: {0}")]
+    NoUnicode(String),
     #[error("`{0}` is no flag; flags look like --listen 127.0.0.1:8080")]
     NoFlag(String),
     #[error("settings file {}: {reason}", path.display())]
@@ -55,15 +61,20 @@ pub fn load<S: Settings>(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     admin_listen: &str,
 ) -> Result<Request<S>, Error> {
-    let flags = match read_flags(arguments)? {
-        Some(flags) => flags,
-        None => return Ok(Request::Help(help::<S>(admin_listen))),
-    };
     let mut own = Merge::<S>::new(S::default());
     let mut common = Merge::new(Common {
         admin_listen: admin_listen.parse().expect("the default is an address"),
         ..Common::default()
     });
+    let flags = match read_flags(arguments, |key| own.is_switch(key) || common.is_switch(key))? {
+        Flags::Given(flags) => flags,
+        Flags::Help => return Ok(Request::Print(help::<S>(admin_listen))),
+        Flags::Version => {
+            return Ok(Request::Print(
+                concat!(env!("CARGO_PKG_VERSION"), "\n").into(),
+            ));
+        }
+    };
 
     if let Some(path) = flags.get(FILE_FLAG) {
         for (key, value) in read_file(path.into())? {
@@ -135,6 +146,11 @@ impl<S: Settings> Merge<S> {
         }
     }
 
+    /// Whether the flag needs no value: `--allow-faults` alone means yes.
+    fn is_switch(&self, key: &str) -> bool {
+        matches!(self.defaults.get(key), Some(Value::Boolean(_)))
+    }
+
     fn knows(&self, key: &str) -> bool {
         S::KEYS.iter().any(|(known, _)| *known == key)
     }
@@ -183,39 +199,51 @@ fn parse<S: DeserializeOwned>(table: Table) -> Result<S, String> {
         .map_err(|error: toml::de::Error| error.message().to_owned())
 }
 
-/// Flags by key; none when help is asked for.
+/// What the arguments hold.
+enum Flags {
+    /// By key.
+    Given(BTreeMap<String, String>),
+    Help,
+    Version,
+}
+
 fn read_flags(
     arguments: impl IntoIterator<Item = OsString>,
-) -> Result<Option<BTreeMap<String, String>>, Error> {
+    is_switch: impl Fn(&str) -> bool,
+) -> Result<Flags, Error> {
     let mut flags = BTreeMap::new();
-    let mut arguments = arguments
-        .into_iter()
-        .map(|argument| argument.to_string_lossy().into_owned());
+    let mut arguments = arguments.into_iter().map(|argument| {
+        let text = argument.into_string();
+        text.map_err(|text| Error::NoUnicode(text.to_string_lossy().into_owned()))
+    });
     while let Some(argument) = arguments.next() {
+        let argument = argument?;
         if HELP_FLAGS.contains(&argument.as_str()) {
-            return Ok(None);
+            return Ok(Flags::Help);
+        }
+        if VERSION_FLAGS.contains(&argument.as_str()) {
+            return Ok(Flags::Version);
         }
         let Some(name) = argument.strip_prefix("--") else {
             return Err(Error::NoFlag(argument));
         };
         let (name, value) = match name.split_once('=') {
-            Some((name, value)) => (name, value.to_owned()),
-            // A switch needs no value: `--allow-faults` alone means yes.
-            None if is_switch(name) => (name, "true".to_owned()),
-            None => (
-                name,
-                arguments
-                    .next()
-                    .ok_or_else(|| Error::NoValue(argument.clone()))?,
-            ),
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (name, None),
         };
-        flags.insert(name.replace('-', "_"), value);
+        let key = name.replace('-', "_");
+        let value = match value {
+            Some(value) => value,
+            None if is_switch(&key) => "true".to_owned(),
+            None => arguments
+                .next()
+                .ok_or_else(|| Error::NoValue(argument.clone()))??,
+        };
+        if flags.insert(key, value).is_some() {
+            return Err(Error::Twice(format!("--{name}")));
+        }
     }
-    Ok(Some(flags))
-}
-
-fn is_switch(name: &str) -> bool {
-    matches!(name, "allow-faults")
+    Ok(Flags::Given(flags))
 }
 
 fn read_file(path: PathBuf) -> Result<Table, Error> {
@@ -223,14 +251,26 @@ fn read_file(path: PathBuf) -> Result<Table, Error> {
         path: path.clone(),
         reason,
     };
-    let length = fs::metadata(&path)
-        .map_err(|error| wrong(error.to_string()))?
-        .len();
-    if length > FILE_BYTES_MAX {
+    let file = File::open(&path).map_err(|error| wrong(error.to_string()))?;
+    let mut text = String::new();
+    // A device says that it has no length and never ends, so what counts is what was read.
+    let length = file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text);
+    if length.map_err(|error| wrong(error.to_string()))? as u64 > FILE_BYTES_MAX {
         return Err(wrong(format!("larger than {FILE_BYTES_MAX} bytes")));
     }
-    let text = fs::read_to_string(&path).map_err(|error| wrong(error.to_string()))?;
-    toml::from_str(&text).map_err(|error| wrong(error.to_string()))
+    toml::from_str(&text).map_err(|error: toml::de::Error| {
+        // The parser's own text draws the line below; an error here is one line.
+        let at = error.span().map_or(0, |span| span.start.min(text.len()));
+        let line = text.as_bytes()[..at]
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count()
+            + 1;
+        wrong(format!(
+            "line {line}: {}",
+            error.message().replace('\n', ", ")
+        ))
+    })
 }
 
 fn help<S: Settings>(admin_listen: &str) -> String {

@@ -40,7 +40,7 @@ fn load_from(
         .map(|(name, value)| (name.into(), value.into()));
     match load::<Example>(arguments, environment, ADMIN) {
         Ok(Request::Run(loaded)) => Ok(loaded),
-        Ok(Request::Help(text)) => Err(text),
+        Ok(Request::Print(text)) => Err(text),
         Err(error) => Err(error.to_string()),
     }
 }
@@ -138,6 +138,54 @@ fn what_is_wrong_is_named_with_its_source() {
         None,
         &["/nonexistent/file", "No such file"],
     );
+}
+
+#[test]
+fn a_file_that_is_no_toml_or_never_ends_is_one_line() {
+    check_error(&[], &[], Some("parallel = 1\neager = = 1\n"), &["line 2: "]);
+    check_error(&["--config", "/dev/zero"], &[], None, &["larger than"]);
+}
+
+#[test]
+fn a_flag_given_twice_is_refused() {
+    check_error(
+        &["--parallel=1", "--parallel", "2"],
+        &[],
+        None,
+        &["--parallel is given twice"],
+    );
+    check_error(
+        &["--eager", "--eager=false"],
+        &[],
+        None,
+        &["--eager is given twice"],
+    );
+}
+
+#[test]
+fn a_switch_needs_no_value() {
+    assert!(
+        load_from(&["--eager", "--parallel", "2"], &[], None)
+            .unwrap()
+            .own
+            .eager
+    );
+    assert!(!load_from(&["--eager=false"], &[], None).unwrap().own.eager);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_flag_that_is_no_utf_8_is_refused() {
+    use std::os::unix::ffi::OsStringExt;
+    let flag = OsString::from_vec(b"--listen=\xff".to_vec());
+    let error = load::<Example>([flag], [], ADMIN).unwrap_err().to_string();
+    assert!(error.contains("no UTF-8"), "{error}");
+}
+
+#[test]
+fn the_version_can_be_asked_for() {
+    let version = load_from(&["--version"], &[], None).unwrap_err();
+    assert_eq!(version.trim(), env!("CARGO_PKG_VERSION"));
 }
 
 #[test]

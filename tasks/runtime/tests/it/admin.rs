@@ -105,7 +105,7 @@ async fn a_failing_or_hanging_dependency_is_named() {
 
     let readiness = Readiness::default();
     readiness.serve();
-    readiness.register("the queue", || std::future::pending::<Result<(), String>>());
+    readiness.register("the queue", std::future::pending::<Result<(), String>>);
     assert!(
         readiness
             .check()
@@ -136,4 +136,54 @@ async fn an_answer_is_used_again_for_a_second() {
     tokio::time::advance(std::time::Duration::from_secs(2)).await;
     readiness.check().await.unwrap();
     assert_eq!(asked.load(Ordering::Relaxed), 2);
+}
+
+async fn answer(request: axum::http::request::Builder, body: &str) -> axum::response::Response {
+    let request = request.body(Body::from(body.to_owned())).unwrap();
+    process().admin_routes().oneshot(request).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_request_is_a_problem() {
+    let cases = [
+        (Request::post("/livez"), String::new(), 405),
+        (Request::get("/nowhere"), String::new(), 404),
+        (Request::put("/faults/x"), "x".repeat(1024 * 1024), 413),
+        (Request::put("/faults/x"), "{".to_owned(), 400),
+    ];
+    for (request, body, status) in cases {
+        let response = answer(request, &body).await;
+        assert_eq!(response.status(), status);
+        assert_eq!(
+            response.headers()["content-type"],
+            "application/problem+json",
+            "{status}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_never_comes_is_given_up() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let (mut client, server) = tokio::io::duplex(1024);
+    let routes = process().admin_routes();
+    let service = hyper::service::service_fn(move |request: Request<hyper::body::Incoming>| {
+        routes.clone().oneshot(request.map(Body::new))
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .serve_connection(hyper_util::rt::TokioIo::new(server), service);
+    let serving = tokio::spawn(connection);
+    client
+        .write_all(b"PUT /faults/x HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{")
+        .await
+        .unwrap();
+    tokio::time::pause();
+    let mut answer = Vec::new();
+    client.read_to_end(&mut answer).await.unwrap();
+    assert!(
+        answer.starts_with(b"HTTP/1.1 408 "),
+        "{}",
+        String::from_utf8_lossy(&answer)
+    );
+    serving.abort();
 }

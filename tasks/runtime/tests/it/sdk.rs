@@ -73,7 +73,7 @@ async fn a_fault_is_felt_inside_the_sdk_call() {
     assert!(get().await.0.is_ok(), "another service is not hit");
 }
 
-async fn order(process: &runtime::Process, body: serde_json::Value) {
+pub(crate) async fn order(process: &runtime::Process, body: serde_json::Value) {
     let request = axum::http::Request::builder()
         .method("PUT")
         .uri("/faults/test");

@@ -235,7 +235,7 @@ async fn draining_finishes_what_runs_and_takes_nothing_new() {
 
 #[tokio::test]
 async fn draining_cuts_off_what_does_not_end() {
-    let routes = Router::new().route("/wait", get(|| std::future::pending::<&str>()));
+    let routes = Router::new().route("/wait", get(std::future::pending::<&str>));
     let (address, drain, task) = served(routes, |_| {});
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream
@@ -265,4 +265,54 @@ async fn a_taken_port_is_named_with_surface_and_flag() {
     ] {
         assert!(error.contains(part), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_fault_of_a_route_is_a_whole_problem() {
+    let process = crate::process();
+    let (address, _drain, _task) = served(echo(), |stack| stack.faults = process.faults.clone());
+    for (status, kind, retry_after) in [
+        (409, "conflict", false),
+        (500, "internal", false),
+        (503, "unavailable", true),
+        (504, "timeout", true),
+    ] {
+        let order =
+            serde_json::json!({"target": "http:POST /echo", "error": status, "for_seconds": 60});
+        crate::sdk::order(&process, order).await;
+        let answer = talk(address, &close("POST /echo HTTP/1.1\r\n\r\n")).await;
+        check(&answer, status, kind);
+        assert!(answer.contains(&format!("\"status\":{status}")), "{answer}");
+        assert_eq!(
+            answer.contains("retry-after: 1\r\n"),
+            retry_after,
+            "{answer}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_large_body_gets_its_answer_while_it_is_still_sent() {
+    let (address, _drain, _task) = served(echo(), |_| {});
+    let mut request = close("POST /echo HTTP/1.1\r\ncontent-length: 10485760\r\n\r\n");
+    request.resize(request.len() + 10 * 1024 * 1024, b'x');
+    let answer = talk(address, &request).await;
+    check(&answer, 413, "body-too-large");
+}
+
+#[tokio::test]
+async fn connections_do_not_outlive_the_server() {
+    let entered = Arc::new(Notify::new());
+    let entered_inside = Arc::clone(&entered);
+    let wait = move || {
+        entered_inside.notify_one();
+        std::future::pending::<&str>()
+    };
+    let (address, drain, task) = served(Router::new().route("/wait", get(wait)), |_| {});
+    let running =
+        tokio::spawn(async move { talk(address, b"GET /wait HTTP/1.1\r\nhost: x\r\n\r\n").await });
+    entered.notified().await;
+    drain.cancel();
+    task.await.unwrap().unwrap();
+    assert_eq!(running.await.unwrap(), "", "the connection is cut");
 }

@@ -40,7 +40,7 @@ pub(crate) async fn create(
             &answer,
         );
         let written = api.store.add_comment(&comment, &write).await?;
-        Ok(api.finish(task_id, (written, write), answer, || "comment added"))
+        Ok(api.finish(task_id, written, write, answer, || "comment added"))
     };
     once(&api.store, &caller.workspace, request.as_ref(), effect).await
 }

@@ -33,7 +33,7 @@ pub(crate) async fn create(
             metrics::task_created(task.priority);
             "task created"
         };
-        Ok(api.finish(task.id, (written, write), answer, committed))
+        Ok(api.finish(task.id, written, write, answer, committed))
     };
     once(&api.store, &caller.workspace, request.as_ref(), effect).await
 }
@@ -103,7 +103,7 @@ pub(crate) async fn delete(
         match api.store.delete_task(before.version, id, &write).await {
             Err(store::Error::VersionMismatch { .. }) if if_match == IfMatch::Any => {}
             Err(error) => return Err(error.into()),
-            Ok(written) => return Ok(api.finish(id, (written, write), answer, || "task deleted")),
+            Ok(written) => return Ok(api.finish(id, written, write, answer, || "task deleted")),
         }
     }
     Err(overtaken())

@@ -71,6 +71,11 @@ async fn every_change_leaves_its_job_on_the_queue() {
             messages += 1;
         }
     }
+    assert_eq!(
+        system.service.logged("job relayed").len(),
+        0,
+        "each was sent by its own request"
+    );
     assert_eq!(events.len(), 4, "{events:?}");
     assert!(events.contains(&Event::Created));
     assert!(

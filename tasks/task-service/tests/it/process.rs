@@ -264,17 +264,18 @@ impl Process {
         values.reduce(|sum, value| sum + value)
     }
 
-    /// Log lines so far with this message.
+    /// Log lines so far whose message begins like this.
     pub(crate) fn logged(&self, message: &str) -> Vec<Value> {
+        let begins = |line: &&Value| {
+            line["fields"]["message"]
+                .as_str()
+                .is_some_and(|text| text.starts_with(message))
+        };
         let lines = self.lines.lock().unwrap();
-        lines
-            .iter()
-            .filter(|line| line["fields"]["message"] == message)
-            .cloned()
-            .collect()
+        lines.iter().filter(begins).cloned().collect()
     }
 
-    /// The first log line with this message, when it is there.
+    /// The first log line whose message begins like this, when it is there.
     pub(crate) async fn log_line(&self, message: &str) -> Value {
         eventually(message, async || self.logged(message).first().cloned()).await
     }

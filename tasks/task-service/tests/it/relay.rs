@@ -164,6 +164,7 @@ async fn what_was_lost_with_a_queue_is_sent_to_the_next_one() {
 
     let mut after = received(&system.aws.queue().await, 31).await;
     system.service.log_line("relay works again").await;
+    system.service.log_line("the queue is new: 3").await;
     after.sort();
     after.dedup();
     before.sort();
