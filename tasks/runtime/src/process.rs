@@ -1,12 +1,6 @@
 //! The life of a process: settings, telemetry, admin listener, its service, drain, report.
 
-use std::{
-    ffi::OsString,
-    io::Write,
-    net::{SocketAddr, TcpListener},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{ffi::OsString, io::Write, net::TcpListener, process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use axum::Router;
@@ -17,6 +11,7 @@ use crate::{
     admin::Admin,
     faults::Faults,
     readiness::Readiness,
+    server,
     settings::{self, Common, Loaded, Request, Settings},
     signals,
 };
@@ -105,37 +100,12 @@ pub fn main<S: Service>(arguments: impl IntoIterator<Item = OsString>) -> ExitCo
 /// What can fail before there is anything to drain. The listener comes first: without a port there is no process, and
 /// no telemetry should say that there was one.
 fn start<S: Service>(common: &Common) -> anyhow::Result<(TcpListener, Guard)> {
-    let listener = bind(common.admin_listen, "the admin listener", "--admin-listen")?;
+    let listener = server::bind(common.admin_listen, "the admin listener", "--admin-listen")?;
     let mut config = telemetry::Config::from_env(S::NAME, env!("CARGO_PKG_VERSION"))?;
     if let Some(environment) = &common.environment {
         config.environment.clone_from(environment);
     }
     Ok((listener, telemetry::init(config)?))
-}
-
-/// Somebody else has the port, or nobody may have it.
-#[derive(Debug, thiserror::Error)]
-#[error("port {port} of {surface} cannot be used; choose another with {flag}")]
-struct PortUnusable {
-    port: u16,
-    surface: String,
-    flag: String,
-}
-
-/// A listener for the async runtime.
-///
-/// # Errors
-/// One line that names port, surface and flag.
-pub(crate) fn bind(address: SocketAddr, surface: &str, flag: &str) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(address).with_context(|| PortUnusable {
-        port: address.port(),
-        surface: surface.to_owned(),
-        flag: flag.to_owned(),
-    })?;
-    listener
-        .set_nonblocking(true)
-        .context("a listener cannot be made non-blocking")?;
-    Ok(listener)
 }
 
 fn run<S: Service>(loaded: Loaded<S::Settings>, listener: TcpListener, guard: Guard) -> ExitCode {
@@ -163,7 +133,7 @@ fn run<S: Service>(loaded: Loaded<S::Settings>, listener: TcpListener, guard: Gu
         }
         match outcome {
             Ok(()) => ExitCode::SUCCESS,
-            Err(error) if error.is::<PortUnusable>() => ExitCode::from(EXIT_UNUSABLE),
+            Err(error) if error.is::<server::PortUnusable>() => ExitCode::from(EXIT_UNUSABLE),
             Err(_) => ExitCode::FAILURE,
         }
     });

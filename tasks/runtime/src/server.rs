@@ -50,6 +50,15 @@ pub enum Until {
     },
 }
 
+/// Somebody else has the port, or nobody may have it.
+#[derive(Debug, thiserror::Error)]
+#[error("port {port} of {surface} cannot be used; choose another with {flag}")]
+pub(crate) struct PortUnusable {
+    port: u16,
+    surface: String,
+    flag: String,
+}
+
 /// What surrounds a service's routes.
 #[derive(Clone)]
 pub struct Stack {
@@ -85,7 +94,15 @@ impl Stack {
 /// # Errors
 /// One line that names port, surface and flag.
 pub fn bind(address: SocketAddr, surface: &str, flag: &str) -> anyhow::Result<TcpListener> {
-    crate::process::bind(address, surface, flag)
+    let listener = TcpListener::bind(address).with_context(|| PortUnusable {
+        port: address.port(),
+        surface: surface.to_owned(),
+        flag: flag.to_owned(),
+    })?;
+    listener
+        .set_nonblocking(true)
+        .context("a listener cannot be made non-blocking")?;
+    Ok(listener)
 }
 
 /// Serves HTTP/1.1 on the listener.
