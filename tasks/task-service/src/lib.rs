@@ -72,6 +72,7 @@ impl Service for TaskService {
 
     async fn run(settings: Settings, process: Process) -> anyhow::Result<()> {
         let listener = server::bind(settings.listen, "the task API", "--listen")?;
+        let address = listener.local_addr()?;
         let token = InternalToken::new(settings.internal_token)?;
         metrics::register();
 
@@ -115,6 +116,7 @@ impl Service for TaskService {
             drain: process.drain.clone(),
             timeout,
         };
+        tracing::info!(listen = %address, "task API is served");
         server::serve(listener, stack.around(api::router(api)), until).await?;
 
         let rest = async {

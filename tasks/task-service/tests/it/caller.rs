@@ -79,7 +79,7 @@ async fn a_request_must_name_its_workspace_and_actor() {
         system
             .service
             .client
-            .get(format!("{}/v1/tasks", system.service.api))
+            .get(format!("{}/v1/tasks", system.api))
     };
     for request in [
         request(),

@@ -9,10 +9,7 @@ use serde_json::json;
 use store::{JobQueue, Payload};
 use tasks_api::{Event, JobKind};
 
-use crate::{
-    process::{Process, QUEUE},
-    service::{Answer, System, path},
-};
+use crate::service::{Answer, System, path};
 
 /// The span of a message to the queue.
 const SEND: &str = "send jobs";
@@ -156,14 +153,12 @@ async fn request_storage_and_message_are_one_trace() {
 #[tokio::test]
 async fn the_drain_waits_for_messages_that_are_being_sent() {
     let mut system = System::start().await;
-    let queue = system.aws.queue().await;
-    assert_eq!(queue.name(), QUEUE);
+    let queue = system.aws.aged_queue().await;
     let slow = json!({"latency_ms": 1500});
     system.service.fault("sqs:SendMessage", slow).await;
     system.create("Drained").await;
-    let process: &mut Process = &mut system.service;
-    assert!(process.stop().await.success());
+    assert!(system.service.stop().await.success());
     let messages = queue.receive(1, Duration::ZERO).await.unwrap().messages;
     assert_eq!(messages.len(), 1, "it was sent before the end");
-    assert_eq!(process.logged("process drained").len(), 1);
+    assert_eq!(system.service.logged("process drained").len(), 1);
 }

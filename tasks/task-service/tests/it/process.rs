@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader},
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
     thread,
@@ -42,8 +42,7 @@ pub(crate) struct Aws {
 /// A process, and everything it says. Killed when dropped.
 pub(crate) struct Process {
     child: Child,
-    pub(crate) api: String,
-    pub(crate) admin: String,
+    admin: String,
     pub(crate) client: Client,
     pub(crate) sink: OtlpSink,
     lines: Arc<Mutex<Vec<Value>>>,
@@ -149,11 +148,10 @@ impl Aws {
 
 impl Process {
     /// Starts a program on these endpoints, with faults allowed. It may take a while until it is [ready](Self::ready).
-    pub(crate) fn start(program: &str, aws: &Aws, environment: &[(&str, &str)]) -> Self {
+    pub(crate) async fn start(program: &str, aws: &Aws, environment: &[(&str, &str)]) -> Self {
         // `telemetry::init` does this in a process.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let sink = OtlpSink::start().unwrap();
-        let (api, admin) = (free_address(), free_address());
         let mut command = Command::new(program);
         command
             .env_clear()
@@ -163,8 +161,8 @@ impl Process {
             .env("AWS_ENDPOINT_URL_DYNAMODB", aws.dynamodb.url())
             .env("AWS_ENDPOINT_URL_SQS", aws.sqs.url())
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", sink.endpoint())
-            .env("TRIPOD_LISTEN", api.to_string())
-            .env("TRIPOD_ADMIN_LISTEN", admin.to_string())
+            .env("TRIPOD_LISTEN", "127.0.0.1:0")
+            .env("TRIPOD_ADMIN_LISTEN", "127.0.0.1:0")
             .env("TRIPOD_TABLE", TABLE)
             .env("TRIPOD_QUEUE", QUEUE)
             .env("TRIPOD_ALLOW_FAULTS", "true")
@@ -182,10 +180,9 @@ impl Process {
                     .push(serde_json::from_str(&line).expect("a log line is JSON"));
             }
         });
-        Self {
+        let mut process = Self {
             child,
-            api: format!("http://{api}"),
-            admin: format!("http://{admin}"),
+            admin: String::new(),
             client: Client::builder()
                 .no_proxy()
                 .timeout(DEADLINE)
@@ -193,25 +190,23 @@ impl Process {
                 .unwrap(),
             sink,
             lines,
-        }
+        };
+        let started = process.log_line("process started").await;
+        process.admin = format!("http://{}", started["fields"]["admin"].as_str().unwrap());
+        process
     }
 
     pub(crate) async fn ready(&self) {
         eventually("readiness", async || {
-            (self.readiness().await?.0 == StatusCode::OK).then_some(())
+            (self.readiness().await.0 == StatusCode::OK).then_some(())
         })
         .await;
     }
 
-    /// The answer of `/readyz`, once the process answers at all.
-    pub(crate) async fn readiness(&self) -> Option<(StatusCode, String)> {
-        let answer = self
-            .client
-            .get(format!("{}/readyz", self.admin))
-            .send()
-            .await
-            .ok()?;
-        Some((answer.status(), answer.text().await.ok()?))
+    /// The answer of `/readyz`.
+    pub(crate) async fn readiness(&self) -> (StatusCode, String) {
+        let answer = self.admin(Method::GET, "/readyz").send().await.unwrap();
+        (answer.status(), answer.text().await.unwrap())
     }
 
     /// A request to the admin listener.
@@ -328,12 +323,4 @@ pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Opti
         assert!(Instant::now() < deadline, "waited {DEADLINE:?} for {what}");
         tokio::time::sleep(POLL).await;
     }
-}
-
-/// An address that was free a moment ago; the system gives the same port out again only after all others.
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
 }

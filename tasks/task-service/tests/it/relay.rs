@@ -88,7 +88,7 @@ async fn a_job_that_was_never_sent_is_sent_in_its_own_trace() {
 #[tokio::test]
 async fn two_relays_send_a_job_once() {
     let system = System::start().await;
-    let other = Process::start(PROGRAM, &system.aws, &[]);
+    let other = Process::start(PROGRAM, &system.aws, &[]).await;
     other.ready().await;
     let queue = system.aws.aged_queue().await;
     let mut jobs = Vec::new();

@@ -14,6 +14,8 @@ pub(crate) const WORKSPACE: &str = "home";
 pub(crate) struct System {
     pub(crate) aws: Aws,
     pub(crate) service: Process,
+    /// Where its API is.
+    pub(crate) api: String,
 }
 
 /// What the service answered.
@@ -31,9 +33,16 @@ impl System {
 
     pub(crate) async fn start_with(environment: &[(&str, &str)]) -> Self {
         let aws = Aws::start().await;
-        let service = Process::start(PROGRAM, &aws, environment);
+        let service = Process::start(PROGRAM, &aws, environment).await;
+        Self::ready(aws, service).await
+    }
+
+    /// With a process that was started already.
+    pub(crate) async fn ready(aws: Aws, service: Process) -> Self {
         service.ready().await;
-        Self { aws, service }
+        let served = service.log_line("task API is served").await;
+        let api = format!("http://{}", served["fields"]["listen"].as_str().unwrap());
+        Self { aws, service, api }
     }
 
     /// A request of workspace [`WORKSPACE`].
@@ -50,7 +59,7 @@ impl System {
         let request = self
             .service
             .client
-            .request(method, format!("{}{target}", self.service.api));
+            .request(method, format!("{}{target}", self.api));
         request
             .header(headers::WORKSPACE, workspace)
             .header(headers::ACTOR, "somebody")

@@ -15,9 +15,9 @@ use crate::{
 async fn a_start_without_dynamodb_waits_for_it() {
     let mut aws = Aws::start().await;
     aws.dynamodb.stop().await;
-    let service = Process::start(PROGRAM, &aws, &[]);
+    let service = Process::start(PROGRAM, &aws, &[]).await;
     service.log_line("table is not ready: trying again").await;
-    let (status, reason) = eventually("an answer", async || service.readiness().await).await;
+    let (status, reason) = service.readiness().await;
     assert_eq!(
         (status, reason.trim()),
         (StatusCode::SERVICE_UNAVAILABLE, "starting")
@@ -30,9 +30,8 @@ async fn a_start_without_dynamodb_waits_for_it() {
 async fn a_start_without_sqs_serves_and_sends_later() {
     let mut aws = Aws::start().await;
     aws.sqs.stop().await;
-    let service = Process::start(PROGRAM, &aws, &[]);
-    service.ready().await;
-    let mut system = System { aws, service };
+    let service = Process::start(PROGRAM, &aws, &[]).await;
+    let mut system = System::ready(aws, service).await;
     system.create("Early").await;
     system.aws.sqs.restart().await;
     let queue = system.aws.queue().await;
@@ -55,9 +54,9 @@ async fn development_keys_are_stored() {
 #[tokio::test]
 async fn without_permission_nothing_is_made() {
     let aws = Aws::start().await;
-    let service = Process::start(PROGRAM, &aws, &[("TRIPOD_PROVISION", "false")]);
+    let service = Process::start(PROGRAM, &aws, &[("TRIPOD_PROVISION", "false")]).await;
     service.log_line("queue is not ready: trying again").await;
-    let (status, reason) = eventually("an answer", async || service.readiness().await).await;
+    let (status, reason) = service.readiness().await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(reason.starts_with("table:"), "{reason}");
     let made = aws.sqs_client().list_queues().send().await.unwrap();

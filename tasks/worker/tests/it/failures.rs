@@ -260,13 +260,8 @@ async fn a_queue_that_is_away_comes_back() {
         .worker
         .log_line("no messages can be received: trying again")
         .await;
-    let is_told = async || {
-        system
-            .worker
-            .readiness()
-            .await
-            .filter(|(status, _)| *status == 503)
-    };
+    let is_told =
+        async || Some(system.worker.readiness().await).filter(|(status, _)| *status == 503);
     let (_, reason) = eventually("the end of readiness", is_told).await;
     assert!(reason.starts_with("queue:"), "{reason}");
     system.aws.sqs.restart().await;

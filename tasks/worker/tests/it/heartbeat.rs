@@ -15,7 +15,7 @@ const HEARTBEAT: &[(&str, &str)] = &[("TRIPOD_HEARTBEAT", "300ms")];
 #[tokio::test]
 async fn a_job_longer_than_its_visibility_runs_once() {
     let system = System::start_hidden_for(Duration::from_secs(1), HEARTBEAT).await;
-    let other = Process::start(PROGRAM, &system.aws, HEARTBEAT);
+    let other = Process::start(PROGRAM, &system.aws, HEARTBEAT).await;
     other.ready().await;
     for worker in [&system.worker, &other] {
         worker

@@ -80,11 +80,11 @@ async fn an_idle_worker_leaves_no_spans() {
 async fn a_start_without_a_queue_waits_for_it() {
     let aws = Aws::start().await;
     aws.store().create_table().await.unwrap();
-    let mut worker = Process::start(PROGRAM, &aws, &[]);
+    let mut worker = Process::start(PROGRAM, &aws, &[]).await;
     worker
         .log_line("the queue is not there: trying again")
         .await;
-    let (status, reason) = eventually("an answer", async || worker.readiness().await).await;
+    let (status, reason) = worker.readiness().await;
     assert_eq!((status.as_u16(), reason.trim()), (503, "starting"));
     JobQueue::create(aws.sqs_client(), QUEUE).await.unwrap();
     worker.ready().await;

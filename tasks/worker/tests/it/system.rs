@@ -64,7 +64,7 @@ impl System {
             .send()
             .await
             .unwrap();
-        let worker = Process::start(PROGRAM, &aws, environment);
+        let worker = Process::start(PROGRAM, &aws, environment).await;
         worker.ready().await;
         Self {
             aws,
