@@ -54,7 +54,7 @@ pub(crate) struct Record {
 }
 
 impl Fingerprint {
-    /// Of everything that makes a request this request: method, path, precondition, body.
+    /// Of everything that makes a request this request: method, path, body. Not the precondition: a repeat may carry another.
     pub fn of(parts: &[&[u8]]) -> Self {
         Self(sha256(parts.iter().copied()))
     }
