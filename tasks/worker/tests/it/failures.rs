@@ -115,15 +115,16 @@ async fn a_job_that_keeps_failing_is_given_up_after_five_receives() {
         .log_line("job failed too often: given up")
         .await;
     assert_eq!(given_up["fields"]["tripod.job.attempt"], 5);
-    let job = system.store.job(caused.job).await.unwrap().unwrap();
-    let JobState::Dead {
-        attempts,
-        error_type,
-        ..
-    } = job.state
-    else {
-        panic!("{job:?}")
+    // The line is written before the job is marked.
+    let dead = async || match system.store.job(caused.job).await.unwrap().unwrap().state {
+        JobState::Dead {
+            attempts,
+            error_type,
+            ..
+        } => Some((attempts, error_type)),
+        JobState::Pending { .. } => None,
     };
+    let (attempts, error_type) = eventually("the dead job", dead).await;
     assert_eq!((attempts, error_type.as_str()), (5, "gone_wrong"));
 
     let moved = async || system.dead_messages().await.pop();
