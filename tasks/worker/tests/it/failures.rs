@@ -215,7 +215,8 @@ async fn a_job_that_cannot_be_read_is_given_up() {
         .span("an attempt", |span| span.name == "process jobs")
         .await;
     assert_eq!(span.text(spans::ERROR_TYPE), Some(spans::ERROR_DAMAGED));
-    assert!(system.store.oldest_dead_at().await.unwrap().is_some());
+    let dead = async || system.store.oldest_dead_at().await.unwrap();
+    eventually("the dead job", dead).await;
 }
 
 #[tokio::test]
