@@ -72,6 +72,22 @@ fn echo() -> Router {
         )
 }
 
+/// A route `/wait` that tells when it was entered and answers when the gate is opened.
+fn gated() -> (Router, Arc<Notify>, Arc<Notify>) {
+    let entered = Arc::new(Notify::new());
+    let gate = Arc::new(Notify::new());
+    let inside = (Arc::clone(&entered), Arc::clone(&gate));
+    let wait = move || {
+        let (entered, gate) = inside.clone();
+        async move {
+            entered.notify_one();
+            gate.notified().await;
+            "done"
+        }
+    };
+    (Router::new().route("/wait", get(wait)), entered, gate)
+}
+
 #[tokio::test]
 async fn what_is_not_there_is_a_problem() {
     let (address, _drain, _task) = served(echo(), |_| {});
@@ -170,18 +186,7 @@ async fn headers_that_are_too_large_and_garbage_are_refused() {
 
 #[tokio::test]
 async fn a_slow_handler_and_a_full_house_are_said() {
-    let gate = Arc::new(Notify::new());
-    let entered = Arc::new(Notify::new());
-    let (gate_inside, entered_inside) = (Arc::clone(&gate), Arc::clone(&entered));
-    let wait = move || {
-        let (gate, entered) = (Arc::clone(&gate_inside), Arc::clone(&entered_inside));
-        async move {
-            entered.notify_one();
-            gate.notified().await;
-            "done"
-        }
-    };
-    let routes = Router::new().route("/wait", get(wait));
+    let (routes, entered, gate) = gated();
     let (address, _drain, _task) = served(routes.clone(), |stack| stack.requests_in_flight_max = 1);
     let first =
         tokio::spawn(async move { talk(address, &close("GET /wait HTTP/1.1\r\n\r\n")).await });
@@ -204,18 +209,8 @@ async fn a_slow_handler_and_a_full_house_are_said() {
 
 #[tokio::test]
 async fn draining_finishes_what_runs_and_takes_nothing_new() {
-    let gate = Arc::new(Notify::new());
-    let entered = Arc::new(Notify::new());
-    let (gate_inside, entered_inside) = (Arc::clone(&gate), Arc::clone(&entered));
-    let wait = move || {
-        let (gate, entered) = (Arc::clone(&gate_inside), Arc::clone(&entered_inside));
-        async move {
-            entered.notify_one();
-            gate.notified().await;
-            "done"
-        }
-    };
-    let (address, drain, task) = served(Router::new().route("/wait", get(wait)), |_| {});
+    let (routes, entered, gate) = gated();
+    let (address, drain, task) = served(routes, |_| {});
     let running =
         tokio::spawn(async move { talk(address, b"GET /wait HTTP/1.1\r\nhost: x\r\n\r\n").await });
     entered.notified().await;
