@@ -9,7 +9,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Flags for `tripod up`, for instance `make run UP="--ports auto"`.
 UP ?=
 
-.PHONY: help run test lint tidy bench golden tools
+.PHONY: help run test lint tidy bench golden stack tools
 
 help:
 	@echo "make run     build and run the system; flags for it: make run UP='--ports auto'"
@@ -17,6 +17,7 @@ help:
 	@echo "make lint    format, clippy, house rules, and cargo-deny if it is installed"
 	@echo "make bench   telemetry costs beside the stock crates, in one run"
 	@echo "make golden  rewrite the golden files from what the code does now"
+	@echo "make stack   build the real Collector, Prometheus, Loki and Alertmanager, which tests compare ours with (needs Go)"
 
 run: tools
 	cargo build --release --locked -p tripod
@@ -40,6 +41,9 @@ bench: tools
 
 golden: tools
 	UPDATE_GOLDEN=1 cargo test --workspace --locked
+
+stack:
+	deploy/native/build
 
 # A C compiler builds SQLite and ring; everything else comes from the crates registry.
 tools:
