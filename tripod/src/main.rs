@@ -1,11 +1,13 @@
-//! The one binary: `tripod up` runs the whole system, `tripod gateway|task-service|worker` one process of it.
+//! The one binary: `tripod up` runs the whole system, `tripod gateway|task-service|worker` one process of it, `tripod slo`
+//! makes rules of objectives.
 //!
 //! Thin: it reads the command line and hands over. Each process's own flags are read by `runtime`.
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, io::Write, process::ExitCode};
 
 use clap::Parser;
 
+mod slo;
 mod supervised;
 mod up;
 
@@ -18,6 +20,9 @@ mod up;
 enum Command {
     /// Runs the whole system on this machine and prints where everything is
     Up(up::Options),
+    /// Objective files: check them, make their rules, explain their alerts
+    #[command(subcommand)]
+    Slo(slo::Command),
     /// Runs the API gateway; `--help` after it lists its settings
     Gateway(Forwarded),
     /// Runs the task service; `--help` after it lists its settings
@@ -37,6 +42,7 @@ struct Forwarded {
 fn main() -> ExitCode {
     match Command::parse() {
         Command::Up(options) => up::main(options),
+        Command::Slo(command) => slo::main(command),
         Command::Gateway(forwarded) => process::<gateway::Gateway>(forwarded),
         Command::TaskService(forwarded) => process::<task_service::TaskService>(forwarded),
         Command::Worker(forwarded) => process::<worker::Worker>(forwarded),
@@ -46,4 +52,11 @@ fn main() -> ExitCode {
 fn process<S: runtime::Service>(forwarded: Forwarded) -> ExitCode {
     supervised::end_with_supervisor();
     runtime::main::<S>(forwarded.arguments)
+}
+
+/// What goes to the terminal. A closed one is no reason to stop.
+fn print(terminal: &mut impl Write, text: &str) {
+    let _ = terminal
+        .write_all(text.as_bytes())
+        .and_then(|()| terminal.flush());
 }

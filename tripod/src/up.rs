@@ -4,7 +4,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, Write},
+    io,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -23,6 +23,8 @@ use child::{Child, Spec};
 use data::{Data, Keys};
 use log_file::LogFile;
 use run_file::{Run, RunFile};
+
+use crate::print;
 
 mod addresses;
 mod child;
@@ -322,11 +324,4 @@ fn new_secret() -> anyhow::Result<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).context("the operating system gives no random bytes")?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-/// What goes to the terminal. A closed one is no reason to stop.
-fn print(terminal: &mut impl Write, text: &str) {
-    let _ = terminal
-        .write_all(text.as_bytes())
-        .and_then(|()| terminal.flush());
 }

@@ -96,3 +96,118 @@ pub const PROCESS_START_TIME_SECONDS: &str = "process_start_time_seconds";
 pub const PROCESS_THREADS: &str = "process_threads";
 pub const BUILD_INFO: &str = "build_info";
 pub const VERSION: &str = "version";
+
+// --- collector: the names of the real one (its reader set to write `_total` and units), then our own
+pub const OTELCOL_TAIL_SAMPLING_NEW_TRACES: &str =
+    "otelcol_processor_tail_sampling_new_trace_id_received_total";
+pub const OTELCOL_TAIL_SAMPLING_DECISIONS: &str =
+    "otelcol_processor_tail_sampling_global_count_traces_sampled_total";
+pub const OTELCOL_TAIL_SAMPLING_POLICY_DECISIONS: &str =
+    "otelcol_processor_tail_sampling_count_traces_sampled_total";
+pub const OTELCOL_TAIL_SAMPLING_FROM_CACHE: &str =
+    "otelcol_processor_tail_sampling_early_releases_from_cache_decision_total";
+pub const OTELCOL_TAIL_SAMPLING_TRACES_IN_MEMORY: &str =
+    "otelcol_processor_tail_sampling_sampling_traces_on_memory";
+/// Always 0 on ours, which decides early instead: [`COLLECTOR_DECIDED_EARLY`].
+pub const OTELCOL_TAIL_SAMPLING_DROPPED_TOO_EARLY: &str =
+    "otelcol_processor_tail_sampling_sampling_trace_dropped_too_early_total";
+pub const OTELCOL_EXPORTER_SENT_SPANS: &str = "otelcol_exporter_sent_spans_total";
+pub const OTELCOL_EXPORTER_SEND_FAILED_SPANS: &str = "otelcol_exporter_send_failed_spans_total";
+/// In requests.
+pub const OTELCOL_EXPORTER_QUEUE_SIZE: &str = "otelcol_exporter_queue_size";
+/// Labels of the above.
+pub const POLICY: &str = "policy";
+/// See [`POLICY`].
+pub const SAMPLED: &str = "sampled";
+/// See [`POLICY`].
+pub const DECISION: &str = "decision";
+/// See [`POLICY`].
+pub const EXPORTER: &str = "exporter";
+/// Value of [`EXPORTER`] for the store of the same process.
+pub const EXPORTER_EMBEDDED: &str = "embedded";
+/// Values of [`DECISION`].
+pub const DECISION_SAMPLED: &str = "sampled";
+/// See [`DECISION_SAMPLED`].
+pub const DECISION_NOT_SAMPLED: &str = "not_sampled";
+/// See [`DECISION_SAMPLED`]: by a `drop` policy.
+pub const DECISION_DROPPED: &str = "dropped";
+/// Spans by [`OUTCOME`]: `kept`, `sampled_out`, `duplicate`, `lost`, `refused`.
+pub const COLLECTOR_SPANS: &str = "tripod_collector_spans_total";
+/// Values of [`OUTCOME`] on [`COLLECTOR_SPANS`], beside [`OUTCOME_DUPLICATE`].
+pub const OUTCOME_KEPT: &str = "kept";
+/// See [`OUTCOME_KEPT`].
+pub const OUTCOME_SAMPLED_OUT: &str = "sampled_out";
+/// See [`OUTCOME_KEPT`].
+pub const OUTCOME_LOST: &str = "lost";
+/// See [`OUTCOME_KEPT`].
+pub const OUTCOME_REFUSED: &str = "refused";
+/// Requests that were no OTLP.
+pub const COLLECTOR_MALFORMED_REQUESTS: &str = "tripod_collector_malformed_requests_total";
+/// Spans marked as having ended after their trace was decided.
+pub const COLLECTOR_LATE_SPANS: &str = "tripod_collector_late_spans_total";
+/// Spans kept by themselves although their trace was dropped before.
+pub const COLLECTOR_JUDGED_AGAIN: &str = "tripod_collector_spans_judged_again_total";
+/// Traces decided before their time, by [`CAUSE`].
+pub const COLLECTOR_DECIDED_EARLY: &str = "tripod_collector_traces_decided_early_total";
+/// Label of [`COLLECTOR_DECIDED_EARLY`]; its values are [`CAUSES`].
+pub const CAUSE: &str = "cause";
+/// Bytes buffered; undecided traces; spans of one trace; the stop; bytes of one trace, by the configuration file.
+pub const CAUSES: [&str; 5] = ["memory", "traces", "size", "stop", "too_large"];
+pub const COLLECTOR_BUFFERED_BYTES: &str = "tripod_collector_buffered_bytes";
+pub const COLLECTOR_BUFFERED_SPANS: &str = "tripod_collector_buffered_spans";
+/// Bytes of kept spans that wait to be exported.
+pub const COLLECTOR_EXPORT_QUEUE_BYTES: &str = "tripod_collector_export_queue_bytes";
+
+// --- trace store
+/// Spans by [`OUTCOME`]: `stored`, `refused`.
+pub const TRACE_STORE_SPANS: &str = "tripod_trace_store_spans_total";
+/// Parts of traces stored: the spans that one request had of one trace.
+pub const TRACE_STORE_FRAGMENTS: &str = "tripod_trace_store_fragments_total";
+/// Bytes of OTLP taken in.
+pub const TRACE_STORE_RECEIVED_BYTES: &str = "tripod_trace_store_received_bytes_total";
+/// Attribute keys and values cut to their bound.
+pub const TRACE_STORE_ATTRIBUTES_TRUNCATED: &str = "tripod_trace_store_attributes_truncated_total";
+/// Requests of which nothing was stored.
+pub const TRACE_STORE_INGEST_FAILURES: &str = "tripod_trace_store_ingest_failures_total";
+pub const TRACE_STORE_INGEST_DURATION: &str = "tripod_trace_store_ingest_duration_seconds";
+/// Queries by [`TRACE_STORE_QUERY`] and [`OUTCOME`]: `success`, `partial`, `failed`.
+pub const TRACE_STORE_QUERY_DURATION: &str = "tripod_trace_store_query_duration_seconds";
+/// Label of [`TRACE_STORE_QUERY_DURATION`]; its values are [`TRACE_STORE_QUERIES`].
+pub const TRACE_STORE_QUERY: &str = "query";
+/// Values of [`TRACE_STORE_QUERY`].
+pub const TRACE_STORE_QUERIES: [&str; 5] = ["trace", "search", "tags", "tag_values", "metrics"];
+/// Value of [`OUTCOME`]: a bound was reached, and the answer says so.
+pub const OUTCOME_PARTIAL: &str = "partial";
+pub const TRACE_STORE_DISK_BYTES: &str = "tripod_trace_store_disk_bytes";
+/// Blocks deleted for their age or for the size of all.
+pub const TRACE_STORE_BLOCKS_RETIRED: &str = "tripod_trace_store_blocks_retired_total";
+
+// --- OTLP receiver: the names of the real one (its reader set to write `_total`), then our own
+pub const OTELCOL_RECEIVER_ACCEPTED_SPANS: &str = "otelcol_receiver_accepted_spans_total";
+pub const OTELCOL_RECEIVER_REFUSED_SPANS: &str = "otelcol_receiver_refused_spans_total";
+pub const OTELCOL_RECEIVER_ACCEPTED_LOG_RECORDS: &str =
+    "otelcol_receiver_accepted_log_records_total";
+pub const OTELCOL_RECEIVER_REFUSED_LOG_RECORDS: &str = "otelcol_receiver_refused_log_records_total";
+/// Label of the above.
+pub const RECEIVER: &str = "receiver";
+/// Value of [`RECEIVER`].
+pub const RECEIVER_OTLP: &str = "otlp";
+/// Label of all metrics of the receiver.
+pub const TRANSPORT: &str = "transport";
+/// Values of [`TRANSPORT`].
+pub const TRANSPORT_GRPC: &str = "grpc";
+/// See [`TRANSPORT_GRPC`].
+pub const TRANSPORT_HTTP: &str = "http";
+/// Requests by [`TRANSPORT`] and [`OUTCOME`]: one of [`RECEIVER_OUTCOMES`].
+pub const RECEIVER_REQUESTS: &str = "tripod_receiver_requests_total";
+/// Taken; no such message; over the size limit; to be sent again later; another path, method, type or encoding; sent too
+/// slowly; broken off by the client.
+pub const RECEIVER_OUTCOMES: [&str; 7] = [
+    "accepted",
+    "malformed",
+    "too_large",
+    "overloaded",
+    "unsupported",
+    "timeout",
+    "broken_off",
+];
