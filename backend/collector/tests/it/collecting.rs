@@ -231,6 +231,35 @@ fn a_trace_above_its_cap_is_decided_at_once_and_its_rest_inherits() {
 }
 
 #[test]
+fn a_trace_of_more_bytes_than_the_file_allows_is_dropped_whatever_its_policies_say() {
+    let (time, kept) = (Time::default(), Arc::new(Kept::default()));
+    let mut config = config("10s");
+    config.trace_bytes_max = Some(1000);
+    let options = Options {
+        tick: None,
+        ..Options::default()
+    };
+    let collector =
+        Collector::start(config, options, time.clock(), Arc::clone(&kept) as _).unwrap();
+    let ids: Vec<_> = dropped_ids().take(2).collect();
+    let padded = |id| failed(span(id, 0, vec![text("padding", &"x".repeat(600))]));
+    let more = failed(span(ids[0], 1, vec![text("padding", &"x".repeat(600))]));
+    let spans = [
+        ("gateway", padded(ids[0])),
+        ("gateway", padded(ids[1])),
+        ("gateway", more),
+    ];
+    assert!(collector.handle().accept(request(&spans)).is_ok());
+    let report = collector.stop(PATIENCE);
+    assert_eq!(
+        (report.kept, report.sampled_out, report.decided_early[4]),
+        (1, 2, 1),
+        "{report}"
+    );
+    assert!(kept.spans().iter().all(|(_, span)| span.trace_id == ids[1]));
+}
+
+#[test]
 fn while_the_destination_fails_requests_are_refused_and_nothing_accepted_is_lost() {
     let run = start(Options {
         export_bytes_max: 20_000,

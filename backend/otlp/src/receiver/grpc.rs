@@ -106,7 +106,7 @@ fn outcome(code: Code) -> Outcome {
     match code {
         Code::Ok => Outcome::Accepted,
         Code::Unavailable => Outcome::Overloaded,
-        Code::OutOfRange => Outcome::TooLarge,
+        Code::OutOfRange | Code::ResourceExhausted => Outcome::TooLarge,
         Code::Unimplemented => Outcome::Unsupported,
         Code::DeadlineExceeded => Outcome::Timeout,
         Code::Cancelled | Code::Unknown => Outcome::BrokenOff,

@@ -120,11 +120,34 @@ impl<'a> AnyValue<'a> {
     }
 }
 
+const KEY: u32 = tag(1, LEN);
+const VALUE: u32 = tag(2, LEN);
+
 /// Key and content of the value of a `KeyValue`.
-#[inline]
-fn key_value(mut fields: Cursor<'_>) -> Option<(&[u8], &[u8])> {
-    const KEY: u32 = tag(1, LEN);
-    const VALUE: u32 = tag(2, LEN);
+#[inline(always)]
+fn key_value(fields: Cursor<'_>) -> Option<(&[u8], &[u8])> {
+    // Most are short, and every encoder writes both fields once and in this order.
+    if let Some((key, rest)) = short_field(fields.rest(), KEY as u8)
+        && let Some((value, [])) = short_field(rest, VALUE as u8)
+    {
+        return Some((key, value));
+    }
+    any_key_value(fields)
+}
+
+/// The content of the field at the start of `bytes`, and what follows it; `None` if its length takes more than a byte.
+#[inline(always)]
+fn short_field(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+    match bytes {
+        [first, length @ ..0x80, rest @ ..] if *first == tag => {
+            rest.split_at_checked(usize::from(*length))
+        }
+        _ => None,
+    }
+}
+
+#[cold]
+fn any_key_value(mut fields: Cursor<'_>) -> Option<(&[u8], &[u8])> {
     let (mut key, mut value): (&[u8], &[u8]) = (&[], &[]);
     while let Some(tag) = fields.tag().ok()? {
         match tag {

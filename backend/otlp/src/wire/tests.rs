@@ -526,6 +526,41 @@ fn unknown_fields_are_skipped_and_the_last_scalar_counts() {
 }
 
 #[test]
+fn an_attribute_is_read_in_whatever_order_it_is_written() {
+    let (key, value) = (wrap(1, b"key"), wrap(2, &wrap(1, b"value")));
+    let long = wrap(2, &wrap(1, &[b'x'; 200]));
+    for (pair, expected) in [
+        ([&key[..], &value].concat(), Some("value".to_owned())),
+        ([&value[..], &key].concat(), Some("value".to_owned())),
+        (
+            [&key[..], &value, &wrap(2, b"")].concat(),
+            Some("value".to_owned()),
+        ),
+        (
+            [&wrap(1, b"old")[..], &key, &long, &value].concat(),
+            Some("value".to_owned()),
+        ),
+        ([&key[..], &long].concat(), Some("x".repeat(200))),
+        (
+            [&key[..], b"\x18\x07", &value].concat(),
+            Some("value".to_owned()),
+        ),
+        (key.clone(), None),
+    ] {
+        let request = walked(&with_span(&wrap(9, &pair))).unwrap();
+        let attribute = &request.resource_spans[0].scope_spans[0].spans[0].attributes[0];
+        let expected = expected.map(any_value::Value::StringValue);
+        assert_eq!(
+            (
+                attribute.key.as_str(),
+                &attribute.value.as_ref().unwrap().value
+            ),
+            ("key", &expected)
+        );
+    }
+}
+
+#[test]
 fn a_string_that_is_no_utf_8_reads_as_bytes_and_such_a_key_is_left_out() {
     let mut span = wrap(9, &[wrap(1, b"\xff"), wrap(2, &wrap(1, b"x"))].concat());
     span.extend(wrap(

@@ -557,12 +557,15 @@ fn what_was_wrong_is_said_in_the_format_of_the_request_and_counted() {
         .call(TRACE_EXPORT, raw_span(b"\x00\x01"))
         .unwrap_err();
     harness.call(TRACE_EXPORT, vec![0; 5 << 20]).unwrap_err();
+    let gzip = Some(CompressionEncoding::Gzip);
+    let bomb = call(harness.addresses.grpc, TRACE_EXPORT, vec![0; 5 << 20], gzip);
+    harness.runtime.block_on(bomb).unwrap_err();
     for (transport, outcome, requests) in [
         ("http", "malformed", 2),
         ("http", "too_large", 1),
         ("http", "unsupported", 1),
         ("grpc", "malformed", 1),
-        ("grpc", "too_large", 1),
+        ("grpc", "too_large", 2),
         ("grpc", "accepted", 0),
     ] {
         let labels = [("transport", transport), ("outcome", outcome)];

@@ -12,7 +12,8 @@ use tonic::{Code, codegen::tokio_stream};
 
 use crate::harness::{Harness, PROTOBUF, TRACE_EXPORT, pending_call, request, span};
 
-const DEADLINE: Duration = Duration::from_secs(30);
+/// Longest wait for what must come: shorter than the timeouts that are not made short here.
+const DEADLINE: Duration = Duration::from_secs(20);
 const SHORT: Duration = Duration::from_millis(200);
 const HEAD: &str =
     "POST /v1/traces HTTP/1.1\r\nhost: a\r\ncontent-type: application/x-protobuf\r\n";
