@@ -64,7 +64,7 @@ impl Observer {
     pub(super) fn attribute(&mut self, key: String, test: Test) -> Result<u64, TooManyLeaves> {
         let leaf = self.leaf()?;
         self.attributes |= leaf;
-        self.lengths |= length_bit(&key);
+        self.lengths |= length_bit(key.as_bytes());
         match self.keys.iter_mut().find(|known| known.name == key) {
             Some(known) => known.tests.push((leaf, test)),
             None => self.keys.push(Key {
@@ -95,17 +95,21 @@ impl Observer {
         let mut seen = 0;
         // Keys are at most as many as leaves, so a bit each.
         let mut met = 0_u64;
-        for (name, value) in attributes {
+        for (name, value) in attributes.raw() {
             if length_bit(name) & self.lengths == 0 {
                 continue;
             }
-            let Some(index) = self.keys.iter().position(|key| key.name == name) else {
+            let known_key = |key: &Key| key.name.as_bytes() == name;
+            let Some(index) = self.keys.iter().position(known_key) else {
                 continue;
             };
             if met >> index & 1 == 1 {
                 continue;
             }
             met |= 1 << index;
+            let Some(value) = AnyValue::decode(value) else {
+                break;
+            };
             let fresh = self.keys[index]
                 .tests
                 .iter()
@@ -156,6 +160,6 @@ fn status_index(code: i32) -> Option<usize> {
         .filter(|index| *index < STATUS_CODES)
 }
 
-fn length_bit(key: &str) -> u64 {
+fn length_bit(key: &[u8]) -> u64 {
     1 << key.len().min(63)
 }
