@@ -15,7 +15,7 @@ help:
 	@echo "make run     build and run the system; flags for it: make run UP='--ports auto'"
 	@echo "make test    everything that decides whether a change may land"
 	@echo "make lint    format, clippy, house rules, and cargo-deny if it is installed"
-	@echo "make bench   telemetry costs beside the stock crates, in one run"
+	@echo "make bench   costs beside the stock crates and the real Collector, in one run"
 	@echo "make golden  rewrite the golden files from what the code does now"
 	@echo "make stack   build the real Collector, Prometheus, Loki and Alertmanager, which tests compare ours with (needs Go)"
 
@@ -37,7 +37,7 @@ tidy: tools
 	cargo run --quiet --locked -p xtask -- tidy
 
 bench: tools
-	cargo bench --locked -p telemetry
+	cargo bench --locked -p telemetry -p otlp -p collector
 
 golden: tools
 	UPDATE_GOLDEN=1 cargo test --workspace --locked
