@@ -158,30 +158,6 @@ pub const COLLECTOR_BUFFERED_SPANS: &str = "tripod_collector_buffered_spans";
 /// Bytes of kept spans that wait to be exported.
 pub const COLLECTOR_EXPORT_QUEUE_BYTES: &str = "tripod_collector_export_queue_bytes";
 
-// --- trace store
-/// Spans by [`OUTCOME`]: `stored`, `refused`.
-pub const TRACE_STORE_SPANS: &str = "tripod_trace_store_spans_total";
-/// Parts of traces stored: the spans that one request had of one trace.
-pub const TRACE_STORE_FRAGMENTS: &str = "tripod_trace_store_fragments_total";
-/// Bytes of OTLP taken in.
-pub const TRACE_STORE_RECEIVED_BYTES: &str = "tripod_trace_store_received_bytes_total";
-/// Attribute keys and values cut to their bound.
-pub const TRACE_STORE_ATTRIBUTES_TRUNCATED: &str = "tripod_trace_store_attributes_truncated_total";
-/// Requests of which nothing was stored.
-pub const TRACE_STORE_INGEST_FAILURES: &str = "tripod_trace_store_ingest_failures_total";
-pub const TRACE_STORE_INGEST_DURATION: &str = "tripod_trace_store_ingest_duration_seconds";
-/// Queries by [`TRACE_STORE_QUERY`] and [`OUTCOME`]: `success`, `partial`, `failed`.
-pub const TRACE_STORE_QUERY_DURATION: &str = "tripod_trace_store_query_duration_seconds";
-/// Label of [`TRACE_STORE_QUERY_DURATION`]; its values are [`TRACE_STORE_QUERIES`].
-pub const TRACE_STORE_QUERY: &str = "query";
-/// Values of [`TRACE_STORE_QUERY`].
-pub const TRACE_STORE_QUERIES: [&str; 5] = ["trace", "search", "tags", "tag_values", "metrics"];
-/// Value of [`OUTCOME`]: a bound was reached, and the answer says so.
-pub const OUTCOME_PARTIAL: &str = "partial";
-pub const TRACE_STORE_DISK_BYTES: &str = "tripod_trace_store_disk_bytes";
-/// Blocks deleted for their age or for the size of all.
-pub const TRACE_STORE_BLOCKS_RETIRED: &str = "tripod_trace_store_blocks_retired_total";
-
 // --- OTLP receiver: the names of the real one (its reader set to write `_total`), then our own
 pub const OTELCOL_RECEIVER_ACCEPTED_SPANS: &str = "otelcol_receiver_accepted_spans_total";
 pub const OTELCOL_RECEIVER_REFUSED_SPANS: &str = "otelcol_receiver_refused_spans_total";
