@@ -14,7 +14,7 @@ mod outside;
 use std::{
     env, fs,
     io::{BufRead, BufReader, Write},
-    net::{Ipv4Addr, SocketAddr, TcpStream},
+    net::{Ipv4Addr, SocketAddr},
     path::Path,
     process::{Child, Command, Stdio},
     sync::Arc,
@@ -26,7 +26,8 @@ use batches::{Batches, SPANS_PER_BATCH};
 use bytes::Bytes;
 use collector::{Collector, Config, Export, ExportError, Options, monotonic};
 use otlp::Receiver;
-use outside::{Connection, find, free_address, get};
+use outside::{Connection, get};
+use peers::{Peer, component, find, free_address};
 
 const CONNECTIONS: u64 = 4;
 const CLOCK_TICKS_PER_SECOND: f64 = 100.0;
@@ -78,8 +79,8 @@ fn compare() {
     );
     let ours = ours(&seconds, &spans);
     ours.print();
-    let Some(otelcol) = find("otelcol") else {
-        return println!("left out: otelcol is not at hand (make stack)");
+    let Some(otelcol) = component("otelcol") else {
+        return;
     };
     let peer = peer(&otelcol, &seconds, &spans);
     peer.print();
@@ -231,20 +232,14 @@ fn peer(otelcol: &Path, seconds: &str, spans: &str) -> Result {
     let file = env::temp_dir().join(format!("collector-peer-{}.yaml", std::process::id()));
     fs::write(&file, configuration(http, metrics)).unwrap();
     let mut command = pinned("0", otelcol);
-    let mut child = command
+    command
         .arg("--config")
         .arg(&file)
         .env("GOMAXPROCS", "1")
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let until = Instant::now() + PATIENCE;
-    while TcpStream::connect(http).is_err() {
-        assert!(Instant::now() < until, "otelcol does not listen");
-        thread::yield_now();
-    }
-    let result = measure(version, &mut child, http, (seconds, spans), |_| {
+        .stderr(Stdio::null());
+    let mut peer = Peer::start(command, &[http], PATIENCE).unwrap();
+    let result = measure(version, &mut peer.0, http, (seconds, spans), |_| {
         let page = get(metrics, "/metrics");
         let line = page.lines().find(|line| {
             line.starts_with("otelcol_processor_tail_sampling_sampling_traces_on_memory")

@@ -25,6 +25,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "worker",
         &["runtime", "store", "tasks-api", "telemetry", "conventions"],
     ),
+    ("peers", &[]),
     ("otlp", &["conventions"]),
     ("collector", &["otlp", "conventions"]),
     ("slo", &["conventions"]),

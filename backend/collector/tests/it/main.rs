@@ -1,5 +1,5 @@
 //! The collector as its users see it: requests in, kept spans out, every span accounted for.
-#![allow(clippy::unwrap_used, clippy::print_stdout)]
+#![allow(clippy::unwrap_used)]
 
 mod collecting;
 mod day;

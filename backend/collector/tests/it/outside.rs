@@ -1,10 +1,8 @@
-//! Programs that are not ours, and the plainest HTTP to speak with a collector. Also used by the benches.
+//! The plainest HTTP to speak with a collector. Also used by the benches.
 
 use std::{
-    env,
     io::{Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
-    path::PathBuf,
+    net::{SocketAddr, TcpStream},
 };
 
 /// One connection that is kept.
@@ -75,28 +73,4 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> String {
     let mut page = String::new();
     stream.read_to_string(&mut page).unwrap();
     page
-}
-
-/// `TRIPOD_STACK_BIN`, then PATH, then where `make stack` builds.
-pub(crate) fn find(program: &str) -> Option<PathBuf> {
-    let cache = env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache")));
-    let path = env::var_os("PATH").unwrap_or_default();
-    let stack = env::var_os("TRIPOD_STACK_BIN").map(PathBuf::from);
-    let folders = stack
-        .into_iter()
-        .chain(env::split_paths(&path))
-        .chain(cache.map(|cache| cache.join("tripod/stack/bin")));
-    folders
-        .map(|folder| folder.join(program))
-        .find(|file| file.is_file())
-}
-
-/// An address that is free now.
-pub(crate) fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
 }

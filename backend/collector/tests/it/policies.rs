@@ -4,11 +4,10 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    net::{SocketAddr, TcpStream},
+    net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
+    process::{Command, Stdio},
+    time::Duration,
 };
 
 use collector::{
@@ -23,11 +22,12 @@ use opentelemetry_proto::tonic::{
     trace::v1::{ResourceSpans, ScopeSpans, Span, Status},
 };
 use otlp::wire;
+use peers::{Peer, component, free_address, wait_until};
 use prost::Message;
 use serde::Deserialize;
 
 use crate::{
-    outside::{Connection, find, free_address},
+    outside::Connection,
     traffic::{START_NS, attribute, configuration_file, mix, trace_id},
 };
 
@@ -180,8 +180,8 @@ fn a_file_that_is_missing_or_endless_is_an_error() {
 
 #[test]
 fn the_real_collector_accepts_the_projects_file() {
-    let Some(program) = find("otelcol") else {
-        return println!("left out: otelcol is not at hand (make stack)");
+    let Some(program) = component("otelcol") else {
+        return;
     };
     let output = Command::new(program)
         .arg("validate")
@@ -199,8 +199,8 @@ fn the_real_collector_accepts_the_projects_file() {
 
 #[test]
 fn the_real_collector_decides_each_trace_of_each_case_in_the_same_way() {
-    let Some(program) = find("otelcol") else {
-        return println!("left out: otelcol is not at hand (make stack)");
+    let Some(program) = component("otelcol") else {
+        return;
     };
     let cases = cases();
     let mut traces: Vec<&Trace> = cases
@@ -222,7 +222,7 @@ fn the_real_collector_decides_each_trace_of_each_case_in_the_same_way() {
     let folder = tempfile::tempdir().unwrap();
     let http = free_address();
     fs::write(folder.path().join("config.yaml"), pipelines(&cases, http)).unwrap();
-    let otelcol = Otelcol::start(&program, folder.path(), http);
+    let otelcol = start(&program, folder.path(), http);
     let mut connection = Connection::open(http);
     for chunk in traces.chunks(TRACES_PER_REQUEST) {
         let resource_spans = chunk
@@ -233,7 +233,7 @@ fn the_real_collector_decides_each_trace_of_each_case_in_the_same_way() {
         assert_eq!(connection.post("/v1/traces", &request), 200);
     }
     drop(connection);
-    otelcol.stop();
+    stop(otelcol);
 
     for case in &cases {
         let policies = config(case).ontime;
@@ -266,49 +266,24 @@ fn the_real_collector_decides_each_trace_of_each_case_in_the_same_way() {
 }
 
 /// The real Collector, with all cases side by side: each pipeline gets every trace.
-struct Otelcol(Child);
-
-impl Otelcol {
-    fn start(program: &Path, folder: &Path, http: SocketAddr) -> Self {
-        let mut command = Command::new(program);
-        command
-            .args(["--config", "config.yaml"])
-            .current_dir(folder)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let otelcol = Self(command.spawn().unwrap());
-        wait_until(|| TcpStream::connect(http).is_ok());
-        otelcol
-    }
-
-    /// Stopped in order, it decides what it holds and writes what it keeps.
-    fn stop(mut self) {
-        let status = Command::new("kill")
-            .args(["-INT", &self.0.id().to_string()])
-            .status()
-            .unwrap();
-        assert!(status.success());
-        wait_until(|| self.0.try_wait().unwrap().is_some());
-    }
+fn start(program: &Path, folder: &Path, http: SocketAddr) -> Peer {
+    let mut command = Command::new(program);
+    command
+        .args(["--config", "config.yaml"])
+        .current_dir(folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    Peer::start(command, &[http], PATIENCE).unwrap()
 }
 
-impl Drop for Otelcol {
-    fn drop(&mut self) {
-        // Of one that has ended, there is nothing to end.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn wait_until(mut condition: impl FnMut() -> bool) {
-    let until = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(
-            Instant::now() < until,
-            "the real collector did not get there"
-        );
-        thread::sleep(Duration::from_millis(20));
-    }
+/// Stopped in order, it decides what it holds and writes what it keeps.
+fn stop(mut otelcol: Peer) {
+    let status = Command::new("kill")
+        .args(["-INT", &otelcol.0.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(status.success());
+    wait_until(PATIENCE, || otelcol.0.try_wait().unwrap().is_some());
 }
 
 fn pipelines(cases: &[Case], http: SocketAddr) -> String {

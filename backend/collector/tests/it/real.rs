@@ -6,16 +6,17 @@
 use std::{
     collections::BTreeSet,
     fs,
-    net::{SocketAddr, TcpStream},
+    net::SocketAddr,
     path::Path,
-    process::{Child, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
+    process::{Command, Stdio},
+    time::Duration,
 };
+
+use peers::{Peer, component, free_address, wait_until};
 
 use crate::{
     day::{self, Key},
-    outside::{Connection, find, free_address, get},
+    outside::{Connection, get},
     traffic::configuration_file,
 };
 
@@ -24,22 +25,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const DECISION_WAIT: &str = "8s";
 
 struct Otelcol {
-    child: Child,
+    _process: Peer,
     http: SocketAddr,
     metrics: SocketAddr,
 }
 
-impl Drop for Otelcol {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 #[test]
 fn the_real_collector_keeps_the_same_spans() {
-    let Some(program) = find("otelcol") else {
-        return println!("left out: otelcol is not at hand (make stack)");
+    let Some(program) = component("otelcol") else {
+        return;
     };
     let folder = tempfile::tempdir().unwrap();
     let kept = folder.path().join("kept.json");
@@ -51,7 +45,7 @@ fn the_real_collector_keeps_the_same_spans() {
             assert_eq!(connection.post("/v1/traces", request), 200);
         }
         otelcol.wait_for_decisions();
-        wait_until(|| read(&kept).len() >= expected.len());
+        wait_until(PATIENCE, || read(&kept).len() >= expected.len());
     }
     assert!(read(&kept) == day.expected[1]);
 }
@@ -67,24 +61,20 @@ impl Otelcol {
             .arg(configuration_file())
             .arg("--config")
             .arg(&changed);
-        let child = command
+        command
             .env("TRIPOD_DECISION_WAIT", DECISION_WAIT)
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let otelcol = Self {
-            child,
+            .stderr(Stdio::null());
+        Self {
+            _process: Peer::start(command, &[http], PATIENCE).unwrap(),
             http,
             metrics,
-        };
-        wait_until(|| TcpStream::connect(http).is_ok());
-        otelcol
+        }
     }
 
     /// With decision caches, the real one holds no trace that is decided.
     fn wait_for_decisions(&self) {
-        wait_until(|| {
+        wait_until(PATIENCE, || {
             let page = get(self.metrics, "/metrics");
             let levels = page.lines().filter(|line| {
                 line.starts_with("otelcol_processor_tail_sampling_sampling_traces_on_memory")
@@ -144,15 +134,4 @@ fn bytes(hex: &serde_json::Value) -> Vec<u8> {
         .step_by(2)
         .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
         .collect()
-}
-
-fn wait_until(mut condition: impl FnMut() -> bool) {
-    let until = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(
-            Instant::now() < until,
-            "the real collector did not get there"
-        );
-        thread::sleep(Duration::from_millis(50));
-    }
 }

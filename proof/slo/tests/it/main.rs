@@ -1,8 +1,8 @@
 //! The rule files in `deploy/prometheus/rules` are what the objective files say, and what the real tools accept.
 //!
-//! `UPDATE_GOLDEN=1` rewrites the rendered ones. `promtool` is looked for in `TRIPOD_STACK_BIN`, on PATH and in the cache.
+//! `UPDATE_GOLDEN=1` rewrites the rendered ones.
 
-#![allow(clippy::unwrap_used, clippy::print_stderr)]
+#![allow(clippy::unwrap_used)]
 
 use std::{
     env, fs,
@@ -50,7 +50,9 @@ fn the_rule_files_are_what_the_objective_files_say() {
 
 #[test]
 fn promtool_accepts_every_rule_file_also_on_a_compressed_clock() {
-    let Some(promtool) = promtool() else { return };
+    let Some(promtool) = peers::component("promtool") else {
+        return;
+    };
     let mut check = Command::new(&promtool);
     check
         .args(["check", "rules"])
@@ -70,7 +72,9 @@ fn promtool_accepts_every_rule_file_also_on_a_compressed_clock() {
 
 #[test]
 fn every_alert_fires_when_it_must_and_is_silent_when_it_must_on_promtool() {
-    let Some(promtool) = promtool() else { return };
+    let Some(promtool) = peers::component("promtool") else {
+        return;
+    };
     let mut test = Command::new(promtool);
     test.args(["test", "rules"])
         .args(files("deploy/prometheus/tests", "yml"));
@@ -115,23 +119,4 @@ fn succeeds(mut command: Command) {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
-}
-
-fn promtool() -> Option<PathBuf> {
-    let cache = env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .or_else(|| env::home_dir().map(|home| home.join(".cache")))
-        .map(|cache| cache.join("tripod/stack/bin"));
-    let path = env::var_os("PATH").unwrap_or_default();
-    let found = env::var_os("TRIPOD_STACK_BIN")
-        .map(PathBuf::from)
-        .into_iter()
-        .chain(env::split_paths(&path))
-        .chain(cache)
-        .map(|folder| folder.join("promtool"))
-        .find(|file| file.is_file());
-    if found.is_none() {
-        eprintln!("left out: promtool is not at hand (make stack)");
-    }
-    found
 }
