@@ -28,15 +28,12 @@ use otlp::{Accepted, Refusal, TraceSink};
 use crate::{
     config::Config,
     metrics,
-    sampler::{Account, Kept, Limits, Sampler},
+    sampler::{Account, EXPORT_BYTES, Kept, Limits, Sampler},
 };
 use queue::Queue;
 
 /// Traces decided while a shard is locked: what a request may have to wait for.
 const TRACES_PER_LOCK: usize = 256;
-
-/// Requests to the destination are joined up to about this size.
-const EXPORT_BYTES: usize = 1 << 20;
 
 /// A shard is never given less: its two open bodies alone take an eighth of it.
 const SHARD_BYTES_MIN: usize = 1 << 20;
@@ -53,7 +50,8 @@ pub type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
 /// Bounds of a collector, beside those of its configuration file.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Parts that are locked one by one. More of them than cores, because tables that grow are copied shard by shard.
+    /// Parts that are locked one by one; 0 is taken as 1. More of them than cores, because tables that grow are copied
+    /// shard by shard.
     pub shards: usize,
     /// Undecided spans take at most about this much memory; under pressure the oldest traces are decided early.
     pub buffered_bytes_max: usize,
@@ -121,7 +119,6 @@ impl Collector {
         clock: Clock,
         export: Arc<dyn Export>,
     ) -> io::Result<Self> {
-        let limits = shard_limits(&config, &options);
         let policies = [
             Arc::new(config.ontime.clone()),
             Arc::new(config.late.clone()),
@@ -131,15 +128,8 @@ impl Collector {
             retry_max: options.export_retry_max,
         };
         let shared = Arc::new(Shared {
-            shards: (0..options.shards.max(1))
-                .map(|shard| {
-                    let first_capacity = FIRST_CAPACITY + shard * FIRST_CAPACITY / options.shards;
-                    let limits = Limits {
-                        first_capacity,
-                        ..limits
-                    };
-                    Mutex::new(Sampler::new(policies.clone(), limits))
-                })
+            shards: shard_limits(&config, &options)
+                .map(|limits| Mutex::new(Sampler::new(policies.clone(), limits)))
                 .collect(),
             clock,
             hash: RandomState::new(),
@@ -359,13 +349,13 @@ impl Joined {
     }
 }
 
-/// The bounds of one shard, rounded up.
-fn shard_limits(config: &Config, options: &Options) -> Limits {
+/// The bounds of each shard, rounded up.
+fn shard_limits(config: &Config, options: &Options) -> impl Iterator<Item = Limits> {
     let shards = options.shards.max(1);
     // Without a cache the real Collector remembers a decision for as long as the trace is among its `num_traces`.
     let remembered =
-        |size: usize| if size == 0 { config.num_traces } else { size }.div_ceil(shards);
-    Limits {
+        move |size: usize| if size == 0 { config.num_traces } else { size }.div_ceil(shards);
+    (0..shards).map(move |shard| Limits {
         decision_wait: config.decision_wait,
         traces_max: config.num_traces.div_ceil(shards),
         spans_per_trace_max: options.spans_per_trace_max.max(1),
@@ -373,8 +363,8 @@ fn shard_limits(config: &Config, options: &Options) -> Limits {
         bytes_max: (options.buffered_bytes_max / shards).max(SHARD_BYTES_MIN),
         kept_remembered: remembered(config.sampled_cache_size),
         dropped_remembered: remembered(config.non_sampled_cache_size),
-        first_capacity: FIRST_CAPACITY,
-    }
+        first_capacity: FIRST_CAPACITY + shard * FIRST_CAPACITY / shards,
+    })
 }
 
 fn spawn_ticker(shared: Arc<Shared>, period: Duration) -> io::Result<JoinHandle<()>> {

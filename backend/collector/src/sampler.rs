@@ -12,10 +12,12 @@ mod account;
 mod bodies;
 mod chains;
 mod index;
+mod output;
 mod recent;
 
 pub(crate) use account::{Account, EARLY, Early};
 pub(crate) use bodies::Origin;
+pub(crate) use output::{EXPORT_BYTES, Kept};
 
 use std::{
     collections::{VecDeque, hash_map::RandomState},
@@ -24,17 +26,14 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use otlp::{TraceId, wire::Writer};
+use otlp::TraceId;
 
 use crate::policy::{Decision, Facts, Policies};
-use bodies::{Bodies, Place};
+use bodies::{Bodies, Place, WholeSpan};
 use chains::{Chain, Chains};
 use index::Index;
+use output::Output;
 use recent::{Recent, SpanIds};
-
-/// Kept spans are handed out in requests of about this size.
-const EXPORT_BYTES: usize = 1 << 20;
 
 /// Remembered span ids per remembered kept trace, on average: more, and kept traces are forgotten earlier.
 const SPAN_IDS_PER_TRACE: usize = 16;
@@ -79,13 +78,6 @@ pub(crate) struct Arrival<'a> {
     pub id_at: u32,
 }
 
-/// Spans to be exported.
-pub(crate) struct Kept {
-    /// An `ExportTraceServiceRequest`.
-    pub request: Bytes,
-    pub spans: u64,
-}
-
 /// One shard. See the module's documentation.
 pub(crate) struct Sampler {
     lanes: [Lane; 2],
@@ -94,9 +86,7 @@ pub(crate) struct Sampler {
     hash: RandomState,
     limits: Limits,
     account: Account,
-    writer: Writer,
-    writer_spans: u64,
-    full: VecDeque<Kept>,
+    output: Output,
     places: Vec<Place>,
 }
 
@@ -147,9 +137,7 @@ impl Sampler {
             hash: RandomState::new(),
             limits,
             account,
-            writer: Writer::new(),
-            writer_spans: 0,
-            full: VecDeque::new(),
+            output: Output::new(limits.spans_per_trace_max),
             places: Vec::new(),
         }
     }
@@ -207,15 +195,12 @@ impl Sampler {
 
     /// Kept spans, full requests first. What is not taken stays.
     pub(crate) fn take_kept(&mut self) -> Option<Kept> {
-        if self.full.is_empty() && self.writer_spans > 0 {
-            self.flush();
-        }
-        self.full.pop_front()
+        self.output.take()
     }
 
     /// A full request of kept spans is waiting.
     pub(crate) fn is_full(&self) -> bool {
-        !self.full.is_empty()
+        self.output.is_full()
     }
 
     pub(crate) fn account(&self) -> &Account {
@@ -306,7 +291,7 @@ impl Sampler {
         self.account.decided(trace.late, decision, early);
         self.chains.take(trace.chain, &mut self.places);
         if let Decision::Keep { .. } = decision {
-            self.copy_out(trace.late, trace.id);
+            self.keep(trace.late, trace.id);
         } else {
             lane.dropped.insert(self.hash.hash_one(trace.id), ());
             self.account.sampled_out += u64::from(trace.spans);
@@ -314,69 +299,29 @@ impl Sampler {
         for place in &self.places {
             self.bodies.release(place.body);
         }
-        self.flush_if_full();
+        self.output.flush_if_full();
     }
 
-    /// Writes the spans at `places`, each id once, and remembers them.
-    fn copy_out(&mut self, late: bool, trace_id: TraceId) {
+    /// Hands out the spans at `places`, each id once, and remembers them.
+    fn keep(&mut self, late: bool, trace_id: TraceId) {
         let mut ids = SpanIds::default();
         for place in &self.places {
-            let stored = self.bodies.read(*place);
-            if ids.insert(stored.id, self.limits.spans_per_trace_max) {
-                self.writer
-                    .span(&stored.origin.resource, &stored.origin.scope, stored.span);
-                self.writer_spans += 1;
-            } else {
-                self.account.duplicates += 1;
-            }
+            let span = self.bodies.read(*place);
+            self.account.handed_out(self.output.add(&span, &mut ids));
         }
-        self.account.kept += ids.len() as u64;
         ids.shrink();
         self.lanes[usize::from(late)].kept.insert(trace_id, ids);
     }
 
     fn keep_after_decision(&mut self, arrival: &Arrival<'_>, mut ids: SpanIds) {
-        let id = arrival.id();
-        if ids.insert(id, self.limits.spans_per_trace_max) {
-            self.writer.span(
-                &arrival.origin.resource,
-                &arrival.origin.scope,
-                arrival.span,
-            );
-            self.writer_spans += 1;
-            self.account.kept += 1;
-            self.account.kept_after_decision += 1;
-        } else {
-            self.account.duplicates += 1;
-        }
+        let span = WholeSpan::new(arrival.origin, arrival.span, arrival.id_at);
+        let is_new = self.output.add(&span, &mut ids);
+        self.account.handed_out(is_new);
+        self.account.kept_after_decision += u64::from(is_new);
         self.lanes[usize::from(arrival.late)]
             .kept
             .insert(arrival.trace_id, ids);
-        self.flush_if_full();
-    }
-
-    fn flush_if_full(&mut self) {
-        if self.writer.len() >= EXPORT_BYTES {
-            self.flush();
-        }
-    }
-
-    fn flush(&mut self) {
-        let request = std::mem::replace(&mut self.writer, Writer::new()).finish();
-        let spans = std::mem::take(&mut self.writer_spans);
-        self.full.push_back(Kept {
-            request: request.into(),
-            spans,
-        });
-    }
-}
-
-impl Arrival<'_> {
-    fn id(&self) -> u64 {
-        let id = self.span[self.id_at as usize..][..8]
-            .try_into()
-            .expect("eight bytes were asked for");
-        u64::from_le_bytes(id)
+        self.output.flush_if_full();
     }
 }
 

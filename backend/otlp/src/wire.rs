@@ -13,6 +13,7 @@ mod check;
 mod cursor;
 pub(crate) mod put;
 mod span;
+mod tags;
 #[cfg(test)]
 mod tests;
 mod writer;

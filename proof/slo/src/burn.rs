@@ -78,6 +78,24 @@ pub struct Course {
     pub resolves: Duration,
 }
 
+impl Severity {
+    /// The alert's name where the objective file gives none.
+    pub(crate) fn alert_name(self) -> &'static str {
+        match self {
+            Self::Page => "FastBudgetBurn",
+            Self::Ticket => "SlowBudgetBurn",
+        }
+    }
+
+    /// The value of the alert's label `severity`.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Page => "page",
+            Self::Ticket => "ticket",
+        }
+    }
+}
+
 impl Pair {
     /// Error ratio above which both windows must be, for this budget.
     pub fn threshold(&self, budget: f64) -> f64 {

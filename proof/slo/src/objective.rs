@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::burn::Severity;
+
 /// The only version there is.
 const VERSION: &str = "prometheus/v1";
 /// Stands for the window in a query, in both of the spellings that Sloth's examples use.
@@ -142,10 +144,21 @@ impl Objective {
         round(1.0 - self.objective / 100.0)
     }
 
+    /// What the alert of this severity is called; `None` if it is disabled.
+    pub fn alert_name(&self, severity: Severity) -> Option<&str> {
+        let name = self.alerting.name.as_deref();
+        let enabled = !self.alerting.alert(severity).disable;
+        enabled.then(|| name.unwrap_or(severity.alert_name()))
+    }
+
     fn check(&self, path: &str) -> Result<(), ObjectiveError> {
         check_name(&format!("{path}.name"), &self.name)?;
-        if !(self.objective > 0.0 && self.objective < 100.0) {
-            let reason = format!("{} is not between 0 and 100 percent", self.objective);
+        // The budget is what is left after rounding; a rate cannot be divided by none.
+        if !(self.objective > 0.0 && self.objective < 100.0 && self.budget() > 0.0) {
+            let reason = format!(
+                "{} is not between 0 and 100 percent, or leaves no budget",
+                self.objective
+            );
             return refuse(&format!("{path}.objective"), reason);
         }
         check_query(
@@ -156,19 +169,41 @@ impl Objective {
             &format!("{path}.sli.events.total_query"),
             &self.sli.events.total_query,
         )?;
-        let alerting = &self.alerting;
-        for (field, labels) in [
-            ("labels", &self.labels),
-            ("alerting.labels", &alerting.labels),
-            ("alerting.page_alert.labels", &alerting.page_alert.labels),
+        check_labels(&format!("{path}.labels"), &self.labels)?;
+        self.alerting.check(&format!("{path}.alerting"))
+    }
+}
+
+impl Alerting {
+    fn check(&self, path: &str) -> Result<(), ObjectiveError> {
+        if self.name.as_deref() == Some("") {
+            return refuse(&format!("{path}.name"), "is empty".to_owned());
+        }
+        for (owner, labels, annotations) in [
+            (path, &self.labels, &self.annotations),
             (
-                "alerting.ticket_alert.labels",
-                &alerting.ticket_alert.labels,
+                &format!("{path}.page_alert"),
+                &self.page_alert.labels,
+                &self.page_alert.annotations,
+            ),
+            (
+                &format!("{path}.ticket_alert"),
+                &self.ticket_alert.labels,
+                &self.ticket_alert.annotations,
             ),
         ] {
-            check_labels(&format!("{path}.{field}"), labels)?;
+            check_labels(&format!("{owner}.labels"), labels)?;
+            // Prometheus wants of their names what it wants of those of labels.
+            check_labels(&format!("{owner}.annotations"), annotations)?;
         }
         Ok(())
+    }
+
+    pub(crate) fn alert(&self, severity: Severity) -> &Alert {
+        match severity {
+            Severity::Page => &self.page_alert,
+            Severity::Ticket => &self.ticket_alert,
+        }
     }
 }
 
@@ -185,6 +220,12 @@ impl Events {
 /// To 12 digits after the point.
 pub(crate) fn round(value: f64) -> f64 {
     (value * 1e12).round() / 1e12
+}
+
+/// What YAML takes as it stands: neither a control character nor a line break of another alphabet.
+pub(crate) fn is_printable(c: char) -> bool {
+    let breaks_or_marks = ['\u{2028}', '\u{2029}', '\u{feff}', '\u{fffe}', '\u{ffff}'];
+    !c.is_control() && !breaks_or_marks.contains(&c)
 }
 
 fn check_name(path: &str, name: &str) -> Result<(), ObjectiveError> {
@@ -212,6 +253,10 @@ fn check_labels(path: &str, labels: &Text) -> Result<(), ObjectiveError> {
 }
 
 fn check_query(path: &str, query: &str) -> Result<(), ObjectiveError> {
+    let stands_in_yaml = |c| is_printable(c) || c == '\n' || c == '\t';
+    if let Some(c) = query.chars().find(|c| !stands_in_yaml(*c)) {
+        return refuse(path, format!("{c:?} cannot stand in a query"));
+    }
     if WINDOW_PLACEHOLDERS
         .iter()
         .any(|placeholder| query.contains(placeholder))
@@ -274,7 +319,23 @@ slos:
             ("service: gateway", "service: a b", "service: `a b`"),
             ("objective: 99.9", "objective: 100", "slos[0].objective"),
             ("objective: 99.9", "objective: .nan", "slos[0].objective"),
+            ("99.9", "99.99999999999999", "leaves no budget"),
             ("[{{.window}}]", "[5m]", "slos[0].sli.events.error_query"),
+            (
+                "sum(rate(errors_total[{{.window}}]))",
+                r#""a[{{.window}}]\r- b""#,
+                "'\\r' cannot stand in a query",
+            ),
+            (
+                "    sli:",
+                "    alerting: {name: ''}\n    sli:",
+                "slos[0].alerting.name",
+            ),
+            (
+                "    sli:",
+                "    alerting: {page_alert: {annotations: {'a: b': c}}}\n    sli:",
+                "slos[0].alerting.page_alert.annotations.a: b",
+            ),
             (
                 "    sli:",
                 "    labels: {a-b: c}\n    sli:",

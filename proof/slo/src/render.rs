@@ -6,8 +6,8 @@
 use std::{fmt::Write, time::Duration};
 
 use crate::{
-    burn::{PAIRS, PERIOD, Pair, Severity},
-    objective::{Alert, Events, Objective, ObjectiveFile, Text, round},
+    burn::{PAIRS, PERIOD, Pair},
+    objective::{Alert, Events, Objective, ObjectiveFile, Text, is_printable, round},
 };
 
 /// Recordings: `level:metric:operations`. Error ratio per window, with the window at the end.
@@ -20,6 +20,9 @@ const OBJECTIVE: &str = "service:slo_objective:ratio";
 const BUDGET: &str = "service:slo_error_budget:ratio";
 const REMAINING: &str = "service:slo_error_budget:remaining_ratio";
 const BURN_RATE: &str = "service:slo_burn_rate:ratio";
+
+/// What YAML 1.1, which Prometheus reads, does not take for text, in any case.
+const YAML_WORDS: [&str; 9] = ["false", "n", "no", "null", "off", "on", "true", "y", "yes"];
 
 /// How often the rules are evaluated on a clock that is not compressed.
 const INTERVAL: Duration = Duration::from_secs(15);
@@ -119,46 +122,38 @@ impl Group<'_> {
         line(text, 6, &format!("- record: {name}"));
         block(text, 8, "expr", expression);
         line(text, 8, "labels:");
-        for (label, value) in self.labels(&[]) {
-            line(text, 10, &format!("{label}: {}", quoted(&value)));
-        }
+        pairs(text, 10, &self.labels(&[]));
     }
 
     /// One alert: both windows above the threshold. The long one says that it matters, the short one that it still goes on.
     ///
     /// A rule for each pair rather than one that joins them by `or`: each fires and resolves at instants of its own.
     fn alert(&self, text: &mut String, pair: &Pair) -> Result<(), Indivisible> {
-        let alerting = &self.objective.alerting;
-        let (own, name, severity) = match pair.severity {
-            Severity::Page => (&alerting.page_alert, "FastBudgetBurn", "page"),
-            Severity::Ticket => (&alerting.ticket_alert, "SlowBudgetBurn", "ticket"),
-        };
-        if own.disable {
+        let Some(name) = self.objective.alert_name(pair.severity) else {
             return Ok(());
-        }
+        };
+        let alerting = &self.objective.alerting;
+        let own = alerting.alert(pair.severity);
         let (long, short) = (self.duration(pair.long)?, self.duration(pair.short)?);
         let threshold = round(pair.threshold(self.objective.budget()));
         let selector = self.selector();
         let above = |window: &str| format!("{RATIO}{window}{selector} > {threshold}");
-        line(
-            text,
-            6,
-            &format!("- alert: {}", alerting.name.as_deref().unwrap_or(name)),
-        );
+        line(text, 6, &format!("- alert: {}", word(name)));
         let expression = format!("{}\nand\n{}", above(&long), above(&short));
         block(text, 8, "expr", &expression);
         line(text, 8, "labels:");
         let pair_labels = Text::from(
-            [("severity", severity), ("long", &long), ("short", &short)]
-                .map(|(label, value)| (label.to_owned(), value.to_owned())),
+            [
+                ("severity", pair.severity.label()),
+                ("long", &long),
+                ("short", &short),
+            ]
+            .map(|(label, value)| (label.to_owned(), value.to_owned())),
         );
-        for (label, value) in self.labels(&[&pair_labels, &alerting.labels, &own.labels]) {
-            line(text, 10, &format!("{label}: {}", quoted(&value)));
-        }
+        let labels = self.labels(&[&pair_labels, &alerting.labels, &own.labels]);
+        pairs(text, 10, &labels);
         line(text, 8, "annotations:");
-        for (name, value) in self.annotations(own, pair, &long) {
-            line(text, 10, &format!("{name}: {}", quoted(&value)));
-        }
+        pairs(text, 10, &self.annotations(own, pair, &long));
         Ok(())
     }
 
@@ -265,9 +260,32 @@ fn block(text: &mut String, indent: usize, key: &str, content: &str) {
     }
 }
 
-/// A JSON string is a YAML string.
+fn pairs(text: &mut String, indent: usize, pairs: &Text) {
+    for (key, value) in pairs {
+        line(text, indent, &format!("{}: {}", word(key), quoted(value)));
+    }
+}
+
+/// As it is where YAML takes it for text.
+fn word(name: &str) -> String {
+    let plain = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        && !YAML_WORDS.contains(&name.to_ascii_lowercase().as_str());
+    if plain { name.to_owned() } else { quoted(name) }
+}
+
+/// A JSON string is a YAML string, but for some characters that YAML wants escaped as well.
 fn quoted(value: &str) -> String {
-    serde_json::to_string(value).expect("a string is JSON")
+    let json = serde_json::to_string(value).expect("a string is JSON");
+    let mut quoted = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_printable(c) {
+            quoted.push(c);
+        } else {
+            write!(quoted, "\\u{:04x}", u32::from(c)).expect("a string takes every character");
+        }
+    }
+    quoted
 }
 
 #[cfg(test)]
@@ -310,6 +328,23 @@ slos:
         }
         assert!(!text.contains("SlowBudgetBurn"));
         assert!(!text.contains("overwritten"));
+    }
+
+    #[test]
+    fn whatever_the_file_says_is_a_text_in_the_rules() {
+        let alerting = r#"alerting: {name: "a: \n- b", annotations: {on: "\u0085"}}"#;
+        let file = FILE
+            .replace("labels: {service: overwritten}", "labels: {\"null\": yes}")
+            .replace("alerting:\n      ticket_alert: {disable: true}", alerting);
+        let file = ObjectiveFile::parse(&file).unwrap();
+        let text = rules(&file, Options::default()).unwrap();
+        for part in [
+            r#"- alert: "a: \n- b""#,
+            r#""on": "\u0085""#,
+            r#""null": "yes""#,
+        ] {
+            assert!(text.contains(part), "{text}");
+        }
     }
 
     #[test]

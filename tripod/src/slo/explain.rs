@@ -2,10 +2,13 @@
 
 use std::{fmt::Write, path::PathBuf, time::Duration};
 
-use ::slo::{Fault, Objective, PAIRS, Severity, burn};
+use ::slo::{Fault, Objective, PAIRS, Pair, burn};
 use anyhow::bail;
 
 use super::{parse_duration, read};
+
+/// Spaces behind the longest name of an alert.
+const COLUMN_GAP: usize = 3;
 
 /// Flags of `tripod slo explain`.
 #[derive(Debug, clap::Args)]
@@ -73,16 +76,28 @@ fn explain(
         "  it spends       {:.2} % of the budget\n",
         100.0 * fault.budget_spent(budget, fault.duration)
     )?;
+    explain_alerts(text, objective, fault)?;
     writeln!(
         text,
-        "  {:<17}{:<22}{:>10}  {:>12}  {:>12}  budget spent then",
+        "\n  Times count from the start of the fault; scrape and evaluation add at most one interval each.\n"
+    )
+}
+
+/// A line for each pair whose alert is not disabled.
+fn explain_alerts(text: &mut String, objective: &Objective, fault: &Fault) -> std::fmt::Result {
+    let budget = objective.budget();
+    let alerts: Vec<(&str, Pair)> = PAIRS
+        .into_iter()
+        .filter_map(|pair| Some((objective.alert_name(pair.severity)?, pair)))
+        .collect();
+    let width = alerts.iter().map(|(name, _)| name.chars().count()).max();
+    let width = width.unwrap_or_default().max("alert".len()) + COLUMN_GAP;
+    writeln!(
+        text,
+        "  {:<width$}{:<22}{:>10}  {:>12}  {:>12}  budget spent then",
         "alert", "windows and factor", "threshold", "fires", "resolves"
     )?;
-    for pair in PAIRS {
-        let alert = match pair.severity {
-            Severity::Page => "FastBudgetBurn",
-            Severity::Ticket => "SlowBudgetBurn",
-        };
+    for (alert, pair) in alerts {
         let windows = format!(
             "{} & {}, {}x",
             clock(pair.long.as_secs_f64()),
@@ -90,7 +105,7 @@ fn explain(
             pair.factor
         );
         let threshold = format!("{} %", percent(pair.threshold(budget)));
-        write!(text, "  {alert:<17}{windows:<22}{threshold:>10}")?;
+        write!(text, "  {alert:<width$}{windows:<22}{threshold:>10}")?;
         match pair.course(budget, fault) {
             Some(course) => writeln!(
                 text,
@@ -102,10 +117,7 @@ fn explain(
             None => writeln!(text, "  {:>12}", "never")?,
         }
     }
-    writeln!(
-        text,
-        "\n  Times count from the start of the fault; scrape and evaluation add at most one interval each.\n"
-    )
+    Ok(())
 }
 
 /// `0.108` or `10.8%`.
@@ -155,13 +167,11 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn the_budget_burn_scenario_is_explained_with_its_times() {
-        let objective: Objective =
-            ::slo::ObjectiveFile::parse(include_str!("../../../deploy/slo/gateway.yaml"))
-                .unwrap()
-                .slos
-                .remove(0);
+    const FILE: &str = include_str!("../../../deploy/slo/gateway.yaml");
+
+    /// What is said of 10.8 % errors for an hour.
+    fn explained(file: &str) -> String {
+        let objective = ::slo::ObjectiveFile::parse(file).unwrap().slos.remove(0);
         let fault = Fault {
             error_ratio: 0.108,
             duration: Duration::from_secs(3600),
@@ -169,7 +179,14 @@ mod tests {
         };
         let mut text = String::new();
         explain(&mut text, "gateway", &objective, &fault).unwrap();
+        text
+    }
+
+    #[test]
+    fn the_budget_burn_scenario_is_explained_with_its_times() {
+        let text = explained(FILE);
         for part in [
+            "FastBudgetBurn   1:00:00 & 5:00, 14.4x",
             "0.1 % of requests, or 43:12 of full outage",
             "burn rate 108.0",
             "15.00 % of the budget",
@@ -178,6 +195,25 @@ mod tests {
         ] {
             assert!(text.contains(part), "{text}");
         }
+    }
+
+    #[test]
+    fn alerts_have_the_name_that_the_file_gives_them_and_disabled_ones_are_left_out() {
+        let text = explained(&FILE.replace(
+            "    alerting:\n",
+            "    alerting:\n      name: GatewayAvailabilityBurns\n",
+        ));
+        assert!(
+            text.contains("GatewayAvailabilityBurns   1:00:00 & 5:00"),
+            "{text}"
+        );
+        assert!(!text.contains("BudgetBurn"), "{text}");
+        let text = explained(&FILE.replace(
+            "      ticket_alert:\n",
+            "      ticket_alert:\n        disable: true\n",
+        ));
+        assert_eq!(text.matches("FastBudgetBurn").count(), 2, "{text}");
+        assert!(!text.contains("SlowBudgetBurn"), "{text}");
     }
 
     #[test]

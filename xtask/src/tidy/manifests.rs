@@ -46,17 +46,21 @@ impl Manifest<'_> {
     }
 }
 
+/// The crates of the root's workspace. A manifest with a workspace of its own, that of the fuzz targets, cannot take versions
+/// and lints from the root.
 pub(super) fn members(tree: &Tree) -> anyhow::Result<Vec<Manifest<'_>>> {
     let manifests = tree
         .with_extension("toml")
         .filter(|file| file.path.ends_with("/Cargo.toml"));
-    manifests
-        .map(|file| {
-            let table =
-                toml::from_str(&file.text).with_context(|| format!("{} is no TOML", file.path))?;
-            Ok(Manifest { file, table })
-        })
-        .collect()
+    let mut members = Vec::new();
+    for file in manifests {
+        let table: toml::Table =
+            toml::from_str(&file.text).with_context(|| format!("{} is no TOML", file.path))?;
+        if !table.contains_key("workspace") {
+            members.push(Manifest { file, table });
+        }
+    }
+    Ok(members)
 }
 
 pub(super) fn check(tree: &Tree) -> anyhow::Result<Vec<Finding>> {

@@ -140,6 +140,15 @@ fn a_dependency_is_declared_in_the_root_and_used() {
 }
 
 #[test]
+fn a_workspace_of_its_own_has_its_own_versions() {
+    let manifest = "[workspace]\n[package]\nname = \"a\"\n[dependencies]\nhttp = \"1\"\n";
+    let lock = ("Cargo.lock", "package = []\n");
+    for check in [manifests::check, arrows::check] {
+        assert!(findings(check, &[("a/Cargo.toml", manifest), lock]).is_empty());
+    }
+}
+
+#[test]
 fn a_root_dependency_that_nobody_uses_is_found() {
     let root = ("Cargo.toml", "[workspace.dependencies]\nhttp = \"1\"\n");
     let lock = ("Cargo.lock", "[[package]]\nname = \"http\"\n");

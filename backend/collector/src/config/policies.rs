@@ -1,6 +1,8 @@
 //! The policies of one `tail_sampling` processor: from options to conditions, with every value checked and every option
 //! that is not supported refused.
 
+use std::collections::HashSet;
+
 use crate::policy::{Condition, Definition, Latency, Pattern, Policies, Probability, Test};
 
 use super::{
@@ -26,12 +28,13 @@ enum Level {
 
 /// Reads the value of `policies`.
 pub(super) fn read(setting: &Setting<'_>) -> Result<Policies, ConfigError> {
-    let mut definitions: Vec<Definition> = Vec::new();
+    let mut definitions = Vec::new();
+    let mut names = HashSet::new();
     for policy in setting.list()? {
         let section = policy.section()?;
         let name_setting = section.required("name")?;
         let name = name_setting.text()?;
-        if name.is_empty() || definitions.iter().any(|known| known.name == name) {
+        if name.is_empty() || !names.insert(name) {
             return Err(name_setting.error(format!("{name:?} is not a name of its own")));
         }
         let drops = section.required("type")?.text()? == "drop";

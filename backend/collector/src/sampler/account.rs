@@ -75,6 +75,12 @@ impl Account {
         }
     }
 
+    /// A span of a kept trace, which is handed out unless it is a duplicate.
+    pub(super) fn handed_out(&mut self, is_new: bool) {
+        self.kept += u64::from(is_new);
+        self.duplicates += u64::from(!is_new);
+    }
+
     /// Adds the totals of another shard.
     pub(crate) fn add(&mut self, other: &Self) {
         self.accepted += other.accepted;

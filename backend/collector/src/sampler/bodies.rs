@@ -50,8 +50,8 @@ impl Place {
     }
 }
 
-/// A span read back.
-pub(super) struct Stored<'a> {
+/// A span with what it came with.
+pub(super) struct WholeSpan<'a> {
     pub origin: Origin<'a>,
     pub id: u64,
     pub span: &'a [u8],
@@ -90,6 +90,20 @@ pub(super) struct Bodies {
     table: CompressTable,
     scratch: Vec<u8>,
     bytes: usize,
+}
+
+impl<'a> WholeSpan<'a> {
+    /// `id_at`: offset of the 8 bytes of the span id in `span`.
+    pub(super) fn new(origin: Origin<'a>, span: &'a [u8], id_at: u32) -> Self {
+        let id = span[id_at as usize..][..8]
+            .try_into()
+            .expect("eight bytes were asked for");
+        Self {
+            origin,
+            id: u64::from_le_bytes(id),
+            span,
+        }
+    }
 }
 
 impl Bodies {
@@ -140,7 +154,7 @@ impl Bodies {
     }
 
     /// The span at `place`, which must not have been released.
-    pub(super) fn read(&mut self, place: Place) -> Stored<'_> {
+    pub(super) fn read(&mut self, place: Place) -> WholeSpan<'_> {
         let body = self.slots[place.body as usize]
             .as_ref()
             .expect("a body lives as long as its spans");
@@ -160,23 +174,17 @@ impl Bodies {
                 length: place.length,
             },
         );
-        let id = span[place.id_at as usize..][..8]
-            .try_into()
-            .expect("eight bytes were asked for");
-        Stored {
-            origin: Origin {
-                resource: Resource {
-                    bytes: resource,
-                    schema_url: resource_schema,
-                },
-                scope: Scope {
-                    bytes: scope,
-                    schema_url: scope_schema,
-                },
+        let origin = Origin {
+            resource: Resource {
+                bytes: resource,
+                schema_url: resource_schema,
             },
-            id: u64::from_le_bytes(id),
-            span,
-        }
+            scope: Scope {
+                bytes: scope,
+                schema_url: scope_schema,
+            },
+        };
+        WholeSpan::new(origin, span, place.id_at)
     }
 
     /// Forgets one span of `body`; the last one frees it.

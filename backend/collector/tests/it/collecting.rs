@@ -136,6 +136,18 @@ fn after_a_decision_to_keep_further_spans_are_kept_once() {
 }
 
 #[test]
+fn no_shards_are_one_shard() {
+    let run = start(Options {
+        shards: 0,
+        ..Options::default()
+    });
+    let id = dropped_ids().next().unwrap();
+    run.send(&[("gateway", failed(span(id, 0, vec![])))]);
+    let report = run.collector.stop(PATIENCE);
+    assert_eq!((report.received, report.kept), (1, 1), "{report}");
+}
+
+#[test]
 fn a_malformed_request_is_refused_whole() {
     let run = start(Options::default());
     let ids = dropped_ids();

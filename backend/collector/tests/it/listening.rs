@@ -13,12 +13,12 @@ use crate::{
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn runtime() -> tokio::runtime::Runtime {
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.worker_threads(2).enable_all().build().unwrap()
 }
 
-fn listen(runtime: &tokio::runtime::Runtime, collector: &Collector) -> Receiver {
+pub(crate) fn listen(runtime: &tokio::runtime::Runtime, collector: &Collector) -> Receiver {
     let options = otlp::Options {
         grpc: (Ipv4Addr::LOCALHOST, 0).into(),
         http: (Ipv4Addr::LOCALHOST, 0).into(),

@@ -1,6 +1,10 @@
 //! Attributes and their values, decoded when they are asked for.
 
-use super::cursor::{Cursor, FIXED64, LEN, Only, VARINT, tag};
+use super::cursor::{Cursor, LEN, Only, tag};
+use super::tags::{
+    self,
+    key_value::{KEY, VALUE},
+};
 
 /// The attributes of a message, in its order; a key may come twice.
 ///
@@ -85,14 +89,7 @@ impl<'a> Iterator for Array<'a> {
 impl<'a> AnyValue<'a> {
     /// The content of an `AnyValue` message; `None` if it is damaged.
     pub fn decode(message: &'a [u8]) -> Option<Self> {
-        const STRING: u32 = tag(1, LEN);
-        const BOOL: u32 = tag(2, VARINT);
-        const INT: u32 = tag(3, VARINT);
-        const DOUBLE: u32 = tag(4, FIXED64);
-        const ARRAY: u32 = tag(5, LEN);
-        const KEY_VALUES: u32 = tag(6, LEN);
-        const BYTES: u32 = tag(7, LEN);
-        const VALUES: u32 = tag(1, LEN);
+        use tags::any_value::{ARRAY, BOOL, BYTES, DOUBLE, INT, KEY_VALUES, STRING, VALUES};
         let mut value = AnyValue::Empty;
         let mut fields = Cursor::new(message);
         while let Some(tag) = fields.tag().ok()? {
@@ -119,9 +116,6 @@ impl<'a> AnyValue<'a> {
         Some(value)
     }
 }
-
-const KEY: u32 = tag(1, LEN);
-const VALUE: u32 = tag(2, LEN);
 
 /// Key and content of the value of a `KeyValue`.
 #[inline(always)]

@@ -1,7 +1,7 @@
 //! Whether the messages inside a span, a resource or a scope are what they should be.
 
-use super::cursor::{Cursor, FIXED32, FIXED64, LEN, VARINT, known, tag};
-use super::{Malformed, VALUE_DEPTH_MAX};
+use super::cursor::{Cursor, LEN, VARINT, known, tag};
+use super::{Malformed, VALUE_DEPTH_MAX, tags};
 
 const TRACE_ID_BYTES: usize = 16;
 const SPAN_ID_BYTES: usize = 8;
@@ -39,10 +39,7 @@ pub(super) fn scope(mut fields: Cursor<'_>) -> Result<(), Malformed> {
 
 /// `Span.Event`: time_unix_nano, name, attributes, dropped_attributes_count.
 pub(super) fn event(mut fields: Cursor<'_>) -> Result<(), Malformed> {
-    const TIME: u32 = tag(1, FIXED64);
-    const NAME: u32 = tag(2, LEN);
-    const ATTRIBUTE: u32 = tag(3, LEN);
-    const DROPPED: u32 = tag(4, VARINT);
+    use tags::event::{ATTRIBUTE, DROPPED, NAME, TIME};
     while let Some(tag) = fields.tag()? {
         match tag {
             TIME => drop(fields.fixed64()?),
@@ -57,12 +54,7 @@ pub(super) fn event(mut fields: Cursor<'_>) -> Result<(), Malformed> {
 
 /// `Span.Link`: trace_id, span_id, trace_state, attributes, dropped_attributes_count, flags.
 pub(super) fn link(mut fields: Cursor<'_>) -> Result<(), Malformed> {
-    const TRACE_ID: u32 = tag(1, LEN);
-    const SPAN_ID: u32 = tag(2, LEN);
-    const TRACE_STATE: u32 = tag(3, LEN);
-    const ATTRIBUTE: u32 = tag(4, LEN);
-    const DROPPED: u32 = tag(5, VARINT);
-    const FLAGS: u32 = tag(6, FIXED32);
+    use tags::link::{ATTRIBUTE, DROPPED, FLAGS, SPAN_ID, TRACE_ID, TRACE_STATE};
     while let Some(tag) = fields.tag()? {
         match tag {
             TRACE_ID => drop(trace_id(&mut fields)?),
@@ -87,8 +79,7 @@ pub(super) fn span_id<'a>(fields: &mut Cursor<'a>) -> Result<&'a [u8], Malformed
 
 /// `KeyValue`: key, value.
 pub(super) fn key_value(mut fields: Cursor<'_>, depth: usize) -> Result<(), Malformed> {
-    const KEY: u32 = tag(1, LEN);
-    const VALUE: u32 = tag(2, LEN);
+    use tags::key_value::{KEY, VALUE};
     while let Some(tag) = fields.tag()? {
         match tag {
             KEY => drop(fields.bytes()?),
@@ -100,13 +91,7 @@ pub(super) fn key_value(mut fields: Cursor<'_>, depth: usize) -> Result<(), Malf
 }
 
 fn any_value(mut fields: Cursor<'_>, depth: usize) -> Result<(), Malformed> {
-    const STRING: u32 = tag(1, LEN);
-    const BOOL: u32 = tag(2, VARINT);
-    const INT: u32 = tag(3, VARINT);
-    const DOUBLE: u32 = tag(4, FIXED64);
-    const ARRAY: u32 = tag(5, LEN);
-    const KEY_VALUES: u32 = tag(6, LEN);
-    const BYTES: u32 = tag(7, LEN);
+    use tags::any_value::{ARRAY, BOOL, BYTES, DOUBLE, INT, KEY_VALUES, STRING};
     while let Some(tag) = fields.tag()? {
         match tag {
             STRING | BYTES => drop(fields.bytes()?),
@@ -129,8 +114,7 @@ fn elements<'a>(
     depth: usize,
     check: impl Fn(Cursor<'a>, usize) -> Result<(), Malformed>,
 ) -> Result<(), Malformed> {
-    const VALUES: u32 = tag(1, LEN);
-    let mut values = message.only(VALUES);
+    let mut values = message.only(tags::any_value::VALUES);
     while let Some(value) = values.next_message()? {
         check(value, depth)?;
     }

@@ -1,7 +1,7 @@
 //! Resources, scopes, spans, events and links as slices of the request.
 
 use super::cursor::{Cursor, FIXED32, FIXED64, LEN, Only, VARINT, known, tag};
-use super::{Attributes, Malformed, check};
+use super::{Attributes, Malformed, check, tags};
 
 /// What produced the spans.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -163,9 +163,7 @@ impl<'a> Iterator for Events<'a> {
     type Item = Event<'a>;
 
     fn next(&mut self) -> Option<Event<'a>> {
-        const TIME: u32 = tag(1, FIXED64);
-        const NAME: u32 = tag(2, LEN);
-        const DROPPED: u32 = tag(4, VARINT);
+        use tags::event::{DROPPED, NAME, TIME};
         let mut fields = self.0.next_message().ok()??;
         let mut event = Event {
             bytes: fields.rest(),
@@ -187,11 +185,7 @@ impl<'a> Iterator for Links<'a> {
     type Item = Link<'a>;
 
     fn next(&mut self) -> Option<Link<'a>> {
-        const TRACE_ID: u32 = tag(1, LEN);
-        const SPAN_ID: u32 = tag(2, LEN);
-        const TRACE_STATE: u32 = tag(3, LEN);
-        const DROPPED: u32 = tag(5, VARINT);
-        const FLAGS: u32 = tag(6, FIXED32);
+        use tags::link::{DROPPED, FLAGS, SPAN_ID, TRACE_ID, TRACE_STATE};
         let mut fields = self.0.next_message().ok()??;
         let mut link = Link {
             bytes: fields.rest(),
