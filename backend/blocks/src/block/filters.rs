@@ -1,0 +1,71 @@
+//! The filters of terms that are in memory: the most lately used ones, up to a bound.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::Block;
+use crate::Error;
+use crate::filter::TermFilter;
+
+/// Bytes of filters held in memory: of about 20 million spans.
+const CACHE_BYTES_MAX: usize = 64 << 20;
+
+/// Shared by all snapshots of a store.
+#[derive(Default)]
+pub(crate) struct FilterCache(Mutex<Cached>);
+
+#[derive(Default)]
+struct Cached {
+    /// By number of the block, with the turn of the last use.
+    filters: HashMap<u64, (Arc<TermFilter>, u64)>,
+    bytes: usize,
+    turn: u64,
+}
+
+impl FilterCache {
+    pub(crate) fn of(&self, block: &Block) -> Result<Arc<TermFilter>, Error> {
+        if let Some(filter) = self.cached().touch(block.number) {
+            return Ok(filter);
+        }
+        // Without the lock: a second reader may load the same one, and loses nothing but time.
+        let filter = Arc::new(block.load_filter()?);
+        self.cached().insert(block.number, &filter);
+        Ok(filter)
+    }
+
+    pub(crate) fn forget(&self, number: u64) {
+        self.cached().remove(number);
+    }
+
+    fn cached(&self) -> std::sync::MutexGuard<'_, Cached> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Cached {
+    fn touch(&mut self, number: u64) -> Option<Arc<TermFilter>> {
+        self.turn += 1;
+        let (filter, used) = self.filters.get_mut(&number)?;
+        *used = self.turn;
+        Some(Arc::clone(filter))
+    }
+
+    fn insert(&mut self, number: u64, filter: &Arc<TermFilter>) {
+        self.remove(number);
+        self.bytes += filter.rows().len();
+        self.filters.insert(number, (Arc::clone(filter), self.turn));
+        while self.bytes > CACHE_BYTES_MAX {
+            let oldest = self.filters.iter().min_by_key(|(_, (_, used))| *used);
+            let Some(oldest) = oldest.map(|(number, _)| *number) else {
+                break;
+            };
+            self.remove(oldest);
+        }
+    }
+
+    fn remove(&mut self, number: u64) {
+        if let Some((filter, _)) = self.filters.remove(&number) {
+            self.bytes -= filter.rows().len();
+        }
+    }
+}
