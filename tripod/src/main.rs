@@ -1,5 +1,5 @@
-//! The one binary: `tripod up` runs the whole system, `tripod gateway|task-service|worker` one process of it, `tripod slo`
-//! makes rules of objectives.
+//! The one binary: `tripod up` runs the whole system, `tripod gateway|task-service|worker` one process of it, `tripod show`
+//! prints one trace, `tripod slo` makes rules of objectives.
 //!
 //! Thin: it reads the command line and hands over. Each process's own flags are read by `runtime`.
 
@@ -7,6 +7,7 @@ use std::{ffi::OsString, io::Write, process::ExitCode};
 
 use clap::Parser;
 
+mod show;
 mod slo;
 mod supervised;
 mod up;
@@ -20,6 +21,8 @@ mod up;
 enum Command {
     /// Runs the whole system on this machine and prints where everything is
     Up(up::Options),
+    /// Prints one trace of a running system as a waterfall
+    Show(show::Options),
     /// Objective files: check them, make their rules, explain their alerts
     #[command(subcommand)]
     Slo(slo::Command),
@@ -42,6 +45,7 @@ struct Forwarded {
 fn main() -> ExitCode {
     match Command::parse() {
         Command::Up(options) => up::main(options),
+        Command::Show(options) => show::main(options),
         Command::Slo(command) => slo::main(command),
         Command::Gateway(forwarded) => process::<gateway::Gateway>(forwarded),
         Command::TaskService(forwarded) => process::<task_service::TaskService>(forwarded),
@@ -52,6 +56,11 @@ fn main() -> ExitCode {
 fn process<S: runtime::Service>(forwarded: Forwarded) -> ExitCode {
     supervised::end_with_supervisor();
     runtime::main::<S>(forwarded.arguments)
+}
+
+/// TLS of the HTTP clients of this process. Fails only when a provider was chosen before, which serves as well.
+fn install_tls() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 /// What goes to the terminal. A closed one is no reason to stop.

@@ -1,6 +1,8 @@
-//! `tripod up`: the supervisor. Embedded DynamoDB and SQS in this process, gateway, task-service and worker as children.
+//! `tripod up`: the supervisor. Embedded DynamoDB, SQS and the telemetry backend in this process, gateway, task-service and
+//! worker as children.
 //!
-//! Order matters both ways: storage first and traffic last at the start, the gateway first and storage last at the end.
+//! Order matters both ways: backend and storage first and traffic last at the start, the gateway first and the backend last
+//! at the end.
 
 use std::{
     fs::{File, OpenOptions},
@@ -19,14 +21,18 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use addresses::{Addresses, Auto, Ports};
+use backend::Backend;
 use child::{Child, Spec};
 use data::{Data, Keys};
 use log_file::LogFile;
-use run_file::{Run, RunFile};
+use run_file::RunFile;
+
+pub(crate) use run_file::Run;
 
 use crate::print;
 
 mod addresses;
+mod backend;
 mod child;
 mod data;
 mod log_file;
@@ -34,6 +40,8 @@ mod run_file;
 mod table;
 mod traffic;
 
+/// Folder of a system that is told no other one.
+pub(crate) const DATA_DEFAULT: &str = ".tripod";
 /// How long all processes may take to become ready.
 const READY_DEADLINE: Duration = Duration::from_secs(30);
 const READY_POLL: Duration = Duration::from_millis(10);
@@ -41,6 +49,9 @@ const READY_POLL: Duration = Duration::from_millis(10);
 const TELEMETRY_DEADLINE: Duration = Duration::from_secs(5);
 /// Exit code of a process that was interrupted twice (128 + SIGINT).
 const EXIT_INTERRUPTED: i32 = 130;
+/// Whoever sets one of these sends spans elsewhere.
+const OTLP_VARIABLES: [&str; 2] = [OTLP_ENDPOINT, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"];
+const OTLP_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 /// Region of the embedded AWS; any would do.
 const REGION: &str = "us-east-1";
 /// Requests per second nobody can mean.
@@ -53,7 +64,7 @@ pub(crate) struct Options {
     #[arg(
         long,
         value_name = "DIR",
-        default_value = ".tripod",
+        default_value = DATA_DEFAULT,
         conflicts_with = "ephemeral"
     )]
     data: PathBuf,
@@ -69,6 +80,9 @@ pub(crate) struct Options {
     /// Synthetic requests per second; 0 for none
     #[arg(long, value_name = "N", default_value_t = 2.0, value_parser = parse_traffic)]
     traffic: f64,
+    /// Folder with the configuration of the real components, read instead of the built-in one
+    #[arg(long, value_name = "DIR")]
+    deploy: Option<PathBuf>,
     /// Let the processes take faults on their admin listeners
     #[arg(long)]
     allow_faults: bool,
@@ -97,41 +111,89 @@ fn run(options: &Options) -> anyhow::Result<()> {
 
     let mut config = telemetry::Config::from_env(BACKEND, env!("CARGO_PKG_VERSION"))?;
     config.log_output = telemetry::LogOutput::Writer(Box::new(LogFile::new(data.log(BACKEND))));
-    let otlp = config.traces_url();
+    let otlp = Otlp::new(&addresses);
+    if let Otlp::Embedded(endpoint) = &otlp {
+        config.otlp_endpoint.clone_from(endpoint);
+    }
+    let traces_url = config.traces_url();
     let guard = telemetry::init(config)?;
 
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("no async runtime")?;
-    let outcome = runtime.block_on(async {
-        let stop = stop_on_signal()?;
-        let system = tokio::select! {
-            system = System::start(options, &data, &addresses) => system?,
-            // Nothing serves yet, so there is nothing to drain: what was started ends with the runtime.
-            () = stop.cancelled() => return Ok(()),
+    let (outcome, backend) = runtime.block_on(async {
+        let settings = backend::Settings {
+            addresses: &addresses,
+            traces: data.traces(),
+            deploy: options.deploy.as_deref(),
+            metrics: guard.metrics(),
         };
-        print(
-            &mut io::stdout(),
-            &table::render(&system.run, &otlp, started.elapsed()),
-        );
-        tracing::info!(
-            ready_ms = started.elapsed().as_millis() as u64,
-            "system is ready"
-        );
-        stop.cancelled().await;
-        system.stop().await;
-        Ok(())
+        let backend = match Backend::start(settings).await {
+            Ok(backend) => backend,
+            Err(error) => return (Err(error), None),
+        };
+        let served = serve(options, &data, &addresses, &otlp, |system| {
+            table::render(&system.run, &traces_url, started.elapsed())
+        });
+        (served.await, Some(backend))
     });
-    drop(runtime);
+    // The backend outlives the telemetry of its own process, whose last spans go through it.
     let report = guard.shutdown(TELEMETRY_DEADLINE);
-    if outcome.is_ok() {
-        print(
-            &mut io::stdout(),
-            &format!("Stopped. The supervisor's own telemetry: {report}\n"),
+    let collected = backend.map(|backend| runtime.block_on(backend.stop()));
+    drop(runtime);
+    if let (Ok(()), Some(collected)) = (&outcome, collected) {
+        let text = format!(
+            "Stopped. The supervisor's own telemetry: {report}\nThe collector: {collected}\n"
         );
+        print(&mut io::stdout(), &text);
     }
     outcome
+}
+
+/// Runs the system until it is told to stop. `greet` is what the terminal shows when it is ready.
+async fn serve(
+    options: &Options,
+    data: &Data,
+    addresses: &Addresses,
+    otlp: &Otlp,
+    greet: impl FnOnce(&System) -> String,
+) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let stop = stop_on_signal()?;
+    let system = tokio::select! {
+        system = System::start(options, data, addresses, otlp) => system?,
+        // Nothing serves yet, so there is nothing to drain: what was started ends with the runtime.
+        () = stop.cancelled() => return Ok(()),
+    };
+    print(&mut io::stdout(), &greet(&system));
+    tracing::info!(
+        ready_ms = started.elapsed().as_millis() as u64,
+        "system is ready"
+    );
+    stop.cancelled().await;
+    system.stop().await;
+    Ok(())
+}
+
+/// Where the processes send spans.
+enum Otlp {
+    /// To the backend in this process, at this base URL.
+    Embedded(String),
+    /// Where the environment says, with the variables that say so.
+    Environment,
+}
+
+impl Otlp {
+    fn new(addresses: &Addresses) -> Self {
+        match OTLP_VARIABLES
+            .iter()
+            .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+        {
+            true => Self::Environment,
+            false => Self::Embedded(format!("http://{}", addresses.otlp_http)),
+        }
+    }
 }
 
 /// Everything that runs.
@@ -146,7 +208,12 @@ struct System {
 
 impl System {
     /// Starts everything and waits until each process says that it is ready.
-    async fn start(options: &Options, data: &Data, addresses: &Addresses) -> anyhow::Result<Self> {
+    async fn start(
+        options: &Options,
+        data: &Data,
+        addresses: &Addresses,
+        otlp: &Otlp,
+    ) -> anyhow::Result<Self> {
         let keys = data.keys()?;
         let storage = aws_local::Options {
             data: data.tables(),
@@ -160,7 +227,7 @@ impl System {
         let run = Run::new(addresses, data.path(), &keys.dev);
         let unwritable = || format!("data folder {} cannot be written", data.path().display());
         let run_file = Arc::new(RunFile::create(run.clone()).with_context(unwritable)?);
-        let children = start_children(options, data, addresses, &keys, &run_file)?;
+        let children = start_children(options, data, addresses, otlp, &keys, &run_file)?;
         until_ready(&children, addresses).await?;
 
         let traffic_stop = CancellationToken::new();
@@ -199,6 +266,7 @@ fn start_children(
     options: &Options,
     data: &Data,
     addresses: &Addresses,
+    otlp: &Otlp,
     keys: &Keys,
     run_file: &Arc<RunFile>,
 ) -> anyhow::Result<Vec<Child>> {
@@ -214,6 +282,9 @@ fn start_children(
                 ("AWS_ACCESS_KEY_ID".to_owned(), "local".to_owned()),
                 ("AWS_SECRET_ACCESS_KEY".to_owned(), "local".to_owned()),
             ];
+            if let Otlp::Embedded(endpoint) = otlp {
+                environment.push((OTLP_ENDPOINT.to_owned(), endpoint.clone()));
+            }
             if options.allow_faults {
                 environment.push(("TRIPOD_ALLOW_FAULTS".to_owned(), "true".to_owned()));
             }

@@ -187,3 +187,84 @@ pub const RECEIVER_OUTCOMES: [&str; 7] = [
     "timeout",
     "broken_off",
 ];
+
+// --- trace store
+/// Spans by [`OUTCOME`]: `stored`, `refused`.
+pub const TRACE_STORE_SPANS: &str = "tripod_trace_store_spans_total";
+/// Parts of traces stored: the spans that one request had of one trace.
+pub const TRACE_STORE_FRAGMENTS: &str = "tripod_trace_store_fragments_total";
+/// Bytes of OTLP taken in.
+pub const TRACE_STORE_RECEIVED_BYTES: &str = "tripod_trace_store_received_bytes_total";
+/// Attribute keys and values cut to their bound.
+pub const TRACE_STORE_ATTRIBUTES_TRUNCATED: &str =
+    "tripod_trace_store_attributes_truncated_total";
+/// Requests of which nothing was stored.
+pub const TRACE_STORE_INGEST_FAILURES: &str = "tripod_trace_store_ingest_failures_total";
+pub const TRACE_STORE_INGEST_DURATION: &str = "tripod_trace_store_ingest_duration_seconds";
+/// Queries by [`TRACE_STORE_QUERY`] and [`OUTCOME`]: `success`, `partial`, `failed`.
+pub const TRACE_STORE_QUERY_DURATION: &str = "tripod_trace_store_query_duration_seconds";
+/// Label of [`TRACE_STORE_QUERY_DURATION`]; its values are [`TRACE_STORE_QUERIES`].
+pub const TRACE_STORE_QUERY: &str = "query";
+/// Values of [`TRACE_STORE_QUERY`].
+pub const TRACE_STORE_QUERIES: [&str; 5] = ["trace", "search", "tags", "tag_values", "metrics"];
+/// Value of [`OUTCOME`]: a bound was reached, and the answer says so.
+pub const OUTCOME_PARTIAL: &str = "partial";
+pub const TRACE_STORE_DISK_BYTES: &str = "tripod_trace_store_disk_bytes";
+/// Blocks deleted for their age or for the size of all.
+pub const TRACE_STORE_BLOCKS_RETIRED: &str = "tripod_trace_store_blocks_retired_total";
+
+// --- alertmanager: the names of the real one, then our own
+/// Alerts that fire, by [`STATE`]: `active`, `suppressed`.
+pub const ALERTMANAGER_ALERTS: &str = "alertmanager_alerts";
+/// By [`STATUS`]: `firing`, `resolved`; and by [`VERSION`] of the API.
+pub const ALERTMANAGER_ALERTS_RECEIVED: &str = "alertmanager_alerts_received_total";
+pub const ALERTMANAGER_ALERTS_INVALID: &str = "alertmanager_alerts_invalid_total";
+pub const ALERTMANAGER_GROUPS: &str = "alertmanager_dispatcher_aggregation_groups";
+/// Alerts that found no group because there are too many.
+pub const ALERTMANAGER_GROUPS_LIMITED: &str =
+    "alertmanager_dispatcher_aggregation_group_limit_reached_total";
+/// By [`STATE`]: `active`, `pending`, `expired`.
+pub const ALERTMANAGER_SILENCES: &str = "alertmanager_silences";
+/// Messages by [`INTEGRATION`], however often they were tried.
+pub const ALERTMANAGER_NOTIFICATIONS: &str = "alertmanager_notifications_total";
+/// Messages given up, by [`INTEGRATION`] and [`REASON`].
+pub const ALERTMANAGER_NOTIFICATIONS_FAILED: &str = "alertmanager_notifications_failed_total";
+/// Attempts.
+pub const ALERTMANAGER_NOTIFICATION_REQUESTS: &str = "alertmanager_notification_requests_total";
+pub const ALERTMANAGER_NOTIFICATION_REQUESTS_FAILED: &str =
+    "alertmanager_notification_requests_failed_total";
+/// Of an attempt.
+pub const ALERTMANAGER_NOTIFICATION_LATENCY: &str = "alertmanager_notification_latency_seconds";
+/// Alerts left out of messages, by [`REASON`]: one of [`ALERTMANAGER_SUPPRESSIONS`].
+pub const ALERTMANAGER_NOTIFICATIONS_SUPPRESSED: &str =
+    "alertmanager_notifications_suppressed_total";
+pub const ALERTMANAGER_SUPPRESSIONS: [&str; 4] = [
+    "silence",
+    "inhibition",
+    "mute_time_interval",
+    "active_time_interval",
+];
+/// Times at which what must survive a restart could not be stored.
+pub const ALERTMANAGER_JOURNAL_FAILURES: &str = "tripod_alertmanager_journal_failures_total";
+/// Labels of the above.
+pub const INTEGRATION: &str = "integration";
+/// See [`INTEGRATION`].
+pub const REASON: &str = "reason";
+/// See [`INTEGRATION`].
+pub const STATUS: &str = "status";
+/// Value of [`INTEGRATION`].
+pub const INTEGRATION_WEBHOOK: &str = "webhook";
+
+// --- rules: the names of Prometheus
+pub const PROMETHEUS_RULE_EVALUATIONS: &str = "prometheus_rule_evaluations_total";
+pub const PROMETHEUS_RULE_EVALUATION_FAILURES: &str = "prometheus_rule_evaluation_failures_total";
+pub const PROMETHEUS_RULE_GROUP_ITERATIONS: &str = "prometheus_rule_group_iterations_total";
+pub const PROMETHEUS_RULE_GROUP_ITERATIONS_MISSED: &str =
+    "prometheus_rule_group_iterations_missed_total";
+pub const PROMETHEUS_RULE_GROUP_LAST_DURATION: &str = "prometheus_rule_group_last_duration_seconds";
+pub const PROMETHEUS_RULE_GROUP_LAST_EVALUATION: &str =
+    "prometheus_rule_group_last_evaluation_timestamp_seconds";
+pub const PROMETHEUS_RULE_GROUP_INTERVAL: &str = "prometheus_rule_group_interval_seconds";
+pub const PROMETHEUS_RULE_GROUP_RULES: &str = "prometheus_rule_group_rules";
+/// Label of the above: file and name of the group, with a semicolon between them.
+pub const RULE_GROUP: &str = "rule_group";

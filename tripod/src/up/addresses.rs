@@ -35,6 +35,9 @@ pub(crate) struct Addresses {
     pub(crate) task_service_admin: SocketAddr,
     pub(crate) worker_admin: SocketAddr,
     pub(crate) aws: SocketAddr,
+    pub(crate) otlp_grpc: SocketAddr,
+    pub(crate) otlp_http: SocketAddr,
+    pub(crate) tempo: SocketAddr,
 }
 
 impl FromStr for Auto {
@@ -67,6 +70,9 @@ impl Addresses {
             task_service_admin: address("the task-service's admin listener", 9102)?,
             worker_admin: address("the worker's admin listener", 9103)?,
             aws: address("DynamoDB and SQS", 4566)?,
+            otlp_grpc: address("OTLP over gRPC", 4317)?,
+            otlp_http: address("OTLP over HTTP", 4318)?,
+            tempo: address("the Tempo API", 3200)?,
         })
     }
 

@@ -87,6 +87,11 @@ impl Data {
         self.ephemeral.is_none().then(|| self.path.join("aws"))
     }
 
+    /// Where spans are kept.
+    pub(crate) fn traces(&self) -> PathBuf {
+        self.path.join("traces")
+    }
+
     /// A service's log file.
     pub(crate) fn log(&self, service: &str) -> PathBuf {
         self.path.join("logs").join(format!("{service}.log"))

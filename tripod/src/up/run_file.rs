@@ -23,6 +23,9 @@ pub(crate) struct Run {
     pub(crate) gateway: String,
     pub(crate) task_service: String,
     pub(crate) aws: String,
+    pub(crate) otlp_grpc: String,
+    pub(crate) otlp_http: String,
+    pub(crate) tempo: String,
     /// Admin listeners by service name.
     pub(crate) admin: BTreeMap<String, String>,
     /// Processes by service name.
@@ -46,6 +49,9 @@ impl Run {
             gateway: url(addresses.gateway),
             task_service: url(addresses.task_service),
             aws: url(addresses.aws),
+            otlp_grpc: url(addresses.otlp_grpc),
+            otlp_http: url(addresses.otlp_http),
+            tempo: url(addresses.tempo),
             admin: addresses
                 .admin()
                 .map(|(service, address)| (service.to_owned(), url(address)))
@@ -59,11 +65,18 @@ impl Run {
         }
     }
 
+    /// What the file of this data folder says.
+    ///
+    /// # Errors
+    /// When there is none, or it is no run file.
+    pub(crate) fn read(data: &Path) -> io::Result<Self> {
+        Ok(serde_json::from_slice(&fs::read(data.join(NAME))?)?)
+    }
+
     /// The processes that an earlier run left behind in this folder; none when there was no run, or it ended well.
     pub(crate) fn left_behind(data: &Path) -> Vec<u32> {
-        let text = fs::read(data.join(NAME)).unwrap_or_default();
-        let run = serde_json::from_slice::<Self>(&text);
-        run.map(|run| run.pids.into_values().collect())
+        Self::read(data)
+            .map(|run| run.pids.into_values().collect())
             .unwrap_or_default()
     }
 }

@@ -65,10 +65,11 @@ fn one_request_is_one_trace_from_the_gateway_to_the_worker() {
     let is_whole = |spans: &[Span]| {
         let settled = |span: &Span| span.service() == WORKER && span.name.starts_with("settle ");
         let spans = of_trace(spans, &trace_id);
-        spans.iter().any(settled)
-            && spans
-                .iter()
-                .any(|span| span.service() == GATEWAY && span.kind == SpanKind::Server)
+        let has_served = |service| {
+            let mut of_service = spans.iter().filter(|span| span.service() == service);
+            of_service.any(|span| span.kind == SpanKind::Server)
+        };
+        spans.iter().any(settled) && has_served(GATEWAY) && has_served(TASK_SERVICE)
     };
     let spans = of_trace(&sink.wait_for(DEADLINE, is_whole).unwrap(), &trace_id);
 

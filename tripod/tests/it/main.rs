@@ -16,3 +16,4 @@ mod join;
 mod lifecycle;
 mod signals;
 mod system;
+mod traces;

@@ -1,0 +1,212 @@
+//! Ours and the real Tempo over HTTP with the same traces, in one run: a trace by its id, and searches by attributes.
+//!
+//! Both hold what they were just given, Tempo in its live store, queried by one client on one connection. `TEMPO_TRACES`
+//! (20,000) is how many traces; they have 6.5 spans on average. Without `tempo` at hand only ours is measured.
+#![allow(clippy::print_stdout, clippy::unwrap_used)]
+
+#[path = "../tests/it/client.rs"]
+mod client;
+#[path = "../tests/it/data.rs"]
+mod data;
+#[path = "../tests/it/peer.rs"]
+mod peer;
+#[path = "../tests/it/serving.rs"]
+mod serving;
+
+use std::{
+    env, thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use client::{Client, target};
+use data::{Generated, Random};
+use peer::Tempo;
+use serde_json::Value;
+use serving::Ours;
+
+const TRACES_DEFAULT: usize = 20_000;
+const BATCH: usize = 100;
+/// Younger than two minutes when they arrive: Tempo does not search what is older at once.
+const SPREAD_S: u64 = 60;
+const READS: usize = 1_000;
+const SEARCHES_EACH: usize = 7;
+const SEARCHABLE_DEADLINE: Duration = Duration::from_secs(300);
+const POLL: Duration = Duration::from_millis(200);
+/// From rare to everywhere; each returns 20 traces at most.
+const SEARCHES: [&str; 8] = [
+    "{ span.tripod.job.attempt = 4 && span.mixed = \"7\" && statusMessage = \"boom\" }",
+    "{ resource.service.name = \"nobody\" }",
+    "{ status = error && resource.service.name = \"worker\" && duration > 1s }",
+    "{ span.http.route = \"/login\" && span.http.response.status_code = 500 }",
+    "{ span.db.cost > 124.5 }",
+    "{ name =~ \"DynamoDB.Tran.*\" && duration > 900ms }",
+    "{ kind = server } >> { status = error && kind = client }",
+    "{ status = error } | count() > 4",
+];
+const METRICS: [&str; 2] = [
+    "{ status = error } | rate() by (resource.service.name)",
+    "{ kind = server } | quantile_over_time(duration, .95) by (span.http.route)",
+];
+/// Budgets of the design.
+const READ_MS_MAX: f64 = 2.0;
+const SEARCH_RATIO_MAX: f64 = 0.7;
+
+fn main() {
+    let tempo = Tempo::start();
+    let count = env::var("TEMPO_TRACES")
+        .ok()
+        .and_then(|text| text.parse().ok());
+    let now_s = system_ns() / 1_000_000_000;
+    let start_s = now_s - SPREAD_S - 10;
+    let mut random = Random(11);
+    let traces: Vec<Generated> = (0..count.unwrap_or(TRACES_DEFAULT))
+        .map(|_| {
+            let offset_ns = random.below(SPREAD_S * 1_000_000_000);
+            data::trace(&mut random, start_s * 1_000_000_000 + offset_ns)
+        })
+        .collect();
+    let spans: usize = traces.iter().map(|trace| trace.spans).sum();
+    println!("{} traces, {spans} spans", traces.len());
+    let range = (start_s.to_string(), (now_s - 1).to_string());
+    let ours = Ours::start(system_ns);
+    let begun = Instant::now();
+    for trace in &traces {
+        ours.store.ingest(&trace.request, system_ns()).unwrap();
+    }
+    println!(
+        "ours took {:.0} spans/s in, one trace at a time",
+        spans as f64 / begun.elapsed().as_secs_f64()
+    );
+    let Some(tempo) = tempo else {
+        let rows = measure(&mut Client::new(ours.address), &traces, &range);
+        return rows
+            .iter()
+            .for_each(|row| println!("{:<90} {:>9.2} ms", row.name, row.ms));
+    };
+    let mut push = Client::new(tempo.otlp);
+    for batch in traces.chunks(BATCH) {
+        let request: Vec<u8> = batch
+            .iter()
+            .flat_map(|trace| trace.request.clone())
+            .collect();
+        tempo.push(&mut push, &request);
+    }
+    let rows = measure(&mut Client::new(ours.address), &traces, &range);
+    let mut client = Client::new(tempo.api);
+    wait_until_searchable(&mut client, traces.len(), &range);
+    let version: Value = serde_json::from_slice(&client.get("/api/status/buildinfo").body).unwrap();
+    println!(
+        "{:<90} {:>9} {:>9} {:>7}",
+        "", "ours ms", "tempo ms", "ratio"
+    );
+    for (ours, theirs) in rows.into_iter().zip(measure(&mut client, &traces, &range)) {
+        let is_met = match ours.is_read {
+            true => ours.ms <= READ_MS_MAX,
+            false => ours.ms <= SEARCH_RATIO_MAX * theirs.ms,
+        };
+        let mark = if is_met { "" } else { "  over the budget" };
+        println!(
+            "{:<90} {:>9.2} {:>9.2} {:>7.2}{mark}",
+            ours.name,
+            ours.ms,
+            theirs.ms,
+            ours.ms / theirs.ms
+        );
+    }
+    println!("tempo {}", version["version"]);
+}
+
+struct Row {
+    name: String,
+    ms: f64,
+    is_read: bool,
+}
+
+fn measure(client: &mut Client, traces: &[Generated], range: &(String, String)) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (form, headers) in [
+        ("JSON", &[][..]),
+        ("protobuf", &[("accept", "application/protobuf")]),
+    ] {
+        let mut random = Random(3);
+        let times = (0..READS).map(|_| {
+            let trace = &traces[random.below(traces.len() as u64) as usize];
+            let id: String = trace
+                .trace_id
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            let begun = Instant::now();
+            let answer = client.ask("GET", &format!("/api/traces/{id}"), headers, &[]);
+            assert_eq!(answer.status, 200);
+            begun.elapsed()
+        });
+        let times = sorted(times.collect());
+        for (name, at) in [("p50", READS / 2), ("p99", READS * 99 / 100)] {
+            rows.push(Row {
+                name: format!("by id, {form}, {name}"),
+                ms: times[at],
+                is_read: true,
+            });
+        }
+    }
+    for (path, queries) in [
+        ("/api/search", &SEARCHES[..]),
+        ("/api/metrics/query_range", &METRICS),
+    ] {
+        for query in queries {
+            let parameters = [("q", *query), ("start", &range.0), ("end", &range.1)];
+            let target = target(path, &parameters);
+            let times = (0..SEARCHES_EACH).map(|_| {
+                let begun = Instant::now();
+                assert_eq!(client.get(&target).status, 200, "{query}");
+                begun.elapsed()
+            });
+            rows.push(Row {
+                name: (*query).to_owned(),
+                ms: sorted(times.collect())[SEARCHES_EACH / 2],
+                is_read: false,
+            });
+        }
+    }
+    rows
+}
+
+/// In milliseconds.
+fn sorted(mut times: Vec<Duration>) -> Vec<f64> {
+    times.sort_unstable();
+    times
+        .iter()
+        .map(|time| time.as_secs_f64() * 1_000.0)
+        .collect()
+}
+
+fn wait_until_searchable(client: &mut Client, traces: usize, range: &(String, String)) {
+    let deadline = Instant::now() + SEARCHABLE_DEADLINE;
+    let limit = traces.to_string();
+    let parameters = [
+        ("q", "{}"),
+        ("limit", limit.as_str()),
+        ("start", &range.0),
+        ("end", &range.1),
+    ];
+    loop {
+        let answer = client.get(&target("/api/search", &parameters));
+        let found: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        if found["traces"]
+            .as_array()
+            .is_some_and(|found| found.len() == traces)
+        {
+            return;
+        }
+        assert!(Instant::now() < deadline, "tempo does not find all traces");
+        thread::sleep(POLL);
+    }
+}
+
+fn system_ns() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_nanos() as u64
+}
