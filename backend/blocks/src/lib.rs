@@ -29,12 +29,19 @@ pub const TERMS_MAX: usize = 1 << 20;
 pub struct Record<'a> {
     /// What [`Snapshot::find`] looks up. Expected to be spread evenly, as [`hash`] does.
     pub key: u64,
-    /// Unix nanoseconds; at most `time_max_ns`.
+    /// Unix nanoseconds; at most `time_max_ns`, and not the very last.
     pub time_min_ns: u64,
     pub time_max_ns: u64,
     /// Hashes that a [`Scan`] can ask for, in any order.
     pub terms: &'a [u64],
     pub payload: &'a [u8],
+}
+
+impl Record<'_> {
+    /// Whether a scan over all of time finds it.
+    pub(crate) fn has_times(&self) -> bool {
+        self.time_min_ns <= self.time_max_ns && self.time_min_ns < u64::MAX
+    }
 }
 
 /// The hash of keys and terms: xxh3-64 with seed 0. Part of the format.

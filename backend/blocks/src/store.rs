@@ -408,7 +408,7 @@ fn check(record: &Record<'_>) -> Result<(), Error> {
             max: TERMS_MAX,
         });
     }
-    match record.time_min_ns <= record.time_max_ns {
+    match record.has_times() {
         true => Ok(()),
         false => Err(Error::Times),
     }

@@ -247,7 +247,7 @@ fn record<'b>(reader: &mut Reader<'b>) -> Option<(Record<'static>, &'b [u8], &'b
         payload: &[],
     };
     let (terms, payload) = (head.length()?, head.length()?);
-    if terms > TERMS_MAX || payload > PAYLOAD_BYTES_MAX {
+    if terms > TERMS_MAX || payload > PAYLOAD_BYTES_MAX || !record.has_times() {
         return None;
     }
     Some((record, reader.take(terms * 8)?, reader.take(payload)?))
