@@ -3,9 +3,9 @@
 //! Both are Bloom filters. The one for terms is cut the other way round: all pages of a block have filters of the same
 //! length, and the bits at one position of all pages stand together, so that a term is looked up in all pages at once.
 
-/// Bits set for a term or key. With ten bits for each, one in a hundred is found where it is not.
-const HASHES: u64 = 6;
-const BITS_PER_ENTRY: usize = 10;
+/// Bits set for a term or key. With fifteen bits for each, one in a thousand is found where it is not.
+const HASHES: u64 = 10;
+const BITS_PER_ENTRY: usize = 15;
 /// Bits of a filter, at least and at most: beyond it (pages crowded with terms) more is found where it is not.
 const BITS_MIN: usize = 64;
 const BITS_MAX: usize = 1 << 20;

@@ -98,7 +98,7 @@ struct Inner {
     /// A head waits to be sealed, one was sealed, or the store is closed.
     changed: Condvar,
     /// Held for as long as the store is open.
-    _lock: File,
+    lock: File,
 }
 
 struct State {
@@ -251,6 +251,13 @@ impl Drop for Store {
         if let Err(error) = self.stop() {
             tracing::warn!(%error, "the log may not be on the disk");
         }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // A process that is just being started may hold a copy of the handle: to close ours would not be enough.
+        let _ = self.lock.unlock();
     }
 }
 

@@ -9,9 +9,12 @@ use std::collections::HashMap;
 
 use crate::ast::{Aggregate, AggregateFilter, Pipeline, Relation, Spansets, Stage};
 use crate::fields::Seen;
-use crate::literal::Datum;
+use crate::literal::{Datum, Whole};
 use crate::model::{AttributeValue, Trace};
 use crate::{Comparison, Expr, Field, Literal, Query};
+
+/// What stands for the value that the spans of a group lack, as in Tempo.
+pub(crate) const ABSENT: &str = "nil";
 
 /// What a query finds in a trace.
 #[derive(Clone, Debug, PartialEq)]
@@ -152,13 +155,17 @@ impl<T: Trace> Seen<'_, T> {
     /// A set for each value, in the order in which they come.
     fn groups(&self, expr: &Expr, found: SpanSet) -> Vec<SpanSet> {
         let name = format!("by({expr})");
-        let mut positions: HashMap<Literal, usize> = HashMap::new();
+        let mut positions: HashMap<Whole, usize> = HashMap::new();
         let mut groups: Vec<SpanSet> = Vec::new();
         for index in found.spans {
-            let value = self.value(expr, index);
+            let value = self.group_of(expr, index);
             let position = *positions.entry(value).or_insert_with_key(|value| {
                 let mut attributes = found.attributes.clone();
-                attributes.push((name.clone(), value.shown()));
+                let shown = match value.is_nil() {
+                    true => AttributeValue::String(ABSENT.to_owned()),
+                    false => value.shown(),
+                };
+                attributes.push((name.clone(), shown));
                 groups.push(SpanSet {
                     spans: Vec::new(),
                     attributes,

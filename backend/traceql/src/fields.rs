@@ -4,10 +4,14 @@ use std::cell::OnceCell;
 
 use conventions::resource::SERVICE_NAME;
 
-use crate::literal::Datum;
+use crate::literal::{Datum, Whole};
 use crate::model::{AttributeValue, Scope, Span, Trace, Value};
 use crate::structure::Tree;
 use crate::{Field, Intrinsic, Literal};
+
+/// Of a trace id, the longest one.
+const ID_BYTES_MAX: usize = 16;
+const HEXADECIMAL: &[u8; 16] = b"0123456789abcdef";
 
 /// A trace with what is computed of the whole of it, when it is asked for.
 pub(crate) struct Seen<'t, T: Trace> {
@@ -15,6 +19,13 @@ pub(crate) struct Seen<'t, T: Trace> {
     tree: OnceCell<Tree>,
     bounds_ns: OnceCell<(u64, u64)>,
     root: OnceCell<Option<(String, String)>>,
+}
+
+/// How an id is shown: trace ids without leading zeros, span ids with them.
+#[derive(Clone, Copy)]
+enum IdForm {
+    Full,
+    Short,
 }
 
 impl<'t, T: Trace> Seen<'t, T> {
@@ -134,17 +145,20 @@ impl<'t, T: Trace> Seen<'t, T> {
             Intrinsic::LinkTraceId | Intrinsic::LinkSpanId => {
                 let mut done = false;
                 span.links(&mut |trace_id, span_id| {
-                    let is_trace = intrinsic == Intrinsic::LinkTraceId;
-                    done = done || take_id(if is_trace { trace_id } else { span_id }, take);
+                    done = done
+                        || match intrinsic {
+                            Intrinsic::LinkTraceId => take_id(trace_id, IdForm::Short, take),
+                            _ => take_id(span_id, IdForm::Full, take),
+                        };
                 });
             }
             Intrinsic::InstrumentationName => _ = take(Datum::String(span.instrumentation().0)),
             Intrinsic::InstrumentationVersion => _ = take(Datum::String(span.instrumentation().1)),
-            Intrinsic::TraceId => _ = take_id(&self.trace.id().0, take),
-            Intrinsic::SpanId => _ = take_id(&span.id().0, take),
+            Intrinsic::TraceId => _ = take_id(&self.trace.id().0, IdForm::Short, take),
+            Intrinsic::SpanId => _ = take_id(&span.id().0, IdForm::Full, take),
             Intrinsic::ParentId => {
                 if let Some(parent) = span.parent() {
-                    take_id(&self.trace.span(parent).id().0, take);
+                    take_id(&self.trace.span(parent).id().0, IdForm::Full, take);
                 }
             }
         }
@@ -159,30 +173,64 @@ impl<'t, T: Trace> Seen<'t, T> {
         });
         first
     }
+
+    /// What spans are grouped by: a service and an event always have a name, as in Tempo.
+    pub(crate) fn group(&self, field: &Field, index: usize, span: &T::Span<'_>) -> Whole {
+        let value = self.whole(field, index, span);
+        let is_name = match field {
+            Field::Attribute { scope, key } => {
+                key == SERVICE_NAME && matches!(scope, None | Some(Scope::Resource))
+            }
+            Field::Intrinsic(intrinsic) => *intrinsic == Intrinsic::EventName,
+        };
+        match value.is_nil() && is_name {
+            true => Whole::One(Literal::String(String::new())),
+            false => value,
+        }
+    }
+
+    pub(crate) fn whole(&self, field: &Field, index: usize, span: &T::Span<'_>) -> Whole {
+        if !field.is_array(span) {
+            return Whole::One(self.first(field, index, span));
+        }
+        let mut values = Vec::new();
+        self.each(field, index, span, &mut |datum| {
+            values.push(Literal::from(datum));
+            false
+        });
+        match values.len() {
+            1 => Whole::One(values.remove(0)),
+            _ => Whole::Array(values),
+        }
+    }
 }
 
-/// Ids are compared as hexadecimal text, with or without leading zeros.
-fn take_id(id: &[u8], take: &mut dyn FnMut(Datum<'_>) -> bool) -> bool {
-    let text: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
-    let short = text.trim_start_matches('0');
-    take(Datum::String(short)) || short.len() < text.len() && take(Datum::String(&text))
+/// Ids are compared as hexadecimal text, with or without leading zeros; the form that Tempo shows comes first. One that is
+/// longer than an id can be is no id.
+fn take_id(id: &[u8], shown: IdForm, take: &mut dyn FnMut(Datum<'_>) -> bool) -> bool {
+    let mut digits = [0; 2 * ID_BYTES_MAX];
+    let Some(digits) = digits.get_mut(..2 * id.len()) else {
+        return false;
+    };
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(id) {
+        pair[0] = HEXADECIMAL[usize::from(byte >> 4)];
+        pair[1] = HEXADECIMAL[usize::from(byte & 0xf)];
+    }
+    let full = str::from_utf8(digits).expect("hexadecimal digits are ASCII");
+    let short = full.trim_start_matches('0');
+    let (first, second) = match shown {
+        IdForm::Full => (full, short),
+        IdForm::Short => (short, full),
+    };
+    take(Datum::String(first)) || full.len() > short.len() && take(Datum::String(second))
 }
 
 impl Field {
-    /// The value that a search answer shows of a span: an array with all elements; of several events or links the first.
+    /// The value that a search answer shows of a span: an array with all elements, but as a lone value if it has one only; of
+    /// several events or links the first.
     pub fn read<T: Trace>(&self, trace: &T, index: usize) -> Option<AttributeValue> {
-        let seen = Seen::new(trace);
-        let span = trace.span(index);
-        let mut values = Vec::new();
-        let is_array = self.is_array(&span);
-        seen.each(self, index, &span, &mut |datum| {
-            values.push(Literal::from(datum).shown());
-            !is_array
-        });
-        match is_array {
-            true => Some(AttributeValue::Array(values)),
-            false => values.pop(),
-        }
+        let value = Seen::new(trace).whole(self, index, &trace.span(index));
+        (!value.is_nil()).then(|| value.shown())
     }
 
     fn is_array<S: Span>(&self, span: &S) -> bool {

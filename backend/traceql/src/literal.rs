@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 
-use crate::model::{Kind, Status, Value};
+use crate::model::{AttributeValue, Kind, Status, Value};
 use crate::{Comparison, Operator};
 
 /// An owned value. `Nil` is what a span without the attribute gives; no literal of a query is `Nil`.
@@ -20,7 +20,14 @@ pub enum Literal {
     Kind(Kind),
 }
 
-/// The same, borrowed: what evaluation passes around.
+/// The whole value of a field. An array of one element is that element, as in Tempo.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Whole {
+    One(Literal),
+    Array(Vec<Literal>),
+}
+
+/// The same as a [`Literal`], borrowed: what evaluation passes around.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Datum<'a> {
     Nil,
@@ -93,6 +100,21 @@ impl Eq for Literal {}
 impl Hash for Literal {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.identity().hash(state);
+    }
+}
+
+impl Whole {
+    pub(crate) fn is_nil(&self) -> bool {
+        *self == Self::One(Literal::Nil)
+    }
+
+    pub(crate) fn shown(&self) -> AttributeValue {
+        match self {
+            Self::One(value) => value.shown(),
+            Self::Array(values) => {
+                AttributeValue::Array(values.iter().map(Literal::shown).collect())
+            }
+        }
     }
 }
 

@@ -3,19 +3,21 @@
 //! A span counts in the step in which it starts. Memory is bounded by the series that are told apart, times the steps.
 
 mod buckets;
+mod exemplars;
 mod series;
 
 use otlp::TraceId;
 
-use crate::ast::{Field, Intrinsic, Metrics, MetricsFunction};
+use crate::ast::{Field, Metrics, MetricsFunction};
 use crate::fields::Seen;
-use crate::literal::Datum;
+use crate::literal::{Datum, Whole};
 use crate::model::{AttributeValue, Span, Trace};
 use crate::{Literal, Query};
+pub use exemplars::EXEMPLARS_MAX;
 use series::Collected;
 
-/// Exemplars of one answer, at most.
-pub const EXEMPLARS_MAX: usize = 100;
+/// The hint that says how many exemplars are wanted, or with `false` that none are.
+const EXEMPLARS_HINT: &str = "exemplars";
 /// Nanoseconds that are one in the values of metrics: durations count in seconds.
 const SECOND_NS: f64 = 1e9;
 
@@ -48,7 +50,7 @@ pub struct Exemplar {
     pub trace_id: TraceId,
     pub timestamp_ms: i64,
     pub value: f64,
-    /// Beside the labels of its series.
+    /// What the query reads of the span, under its whole names, beside what the series is grouped by.
     pub labels: Vec<(String, AttributeValue)>,
 }
 
@@ -58,6 +60,7 @@ pub struct Aggregation<'q> {
     metrics: &'q Metrics,
     range: RangeQuery,
     collected: Collected,
+    exemplar_fields: Vec<Field>,
     /// Reused for every span.
     key: Vec<Literal>,
 }
@@ -87,7 +90,8 @@ impl<'q> Aggregation<'q> {
             query,
             metrics,
             range,
-            collected: Collected::new(&metrics.function, range, series_max),
+            collected: Collected::new(&metrics.function, range, series_max, exemplars_max(query)),
+            exemplar_fields: exemplar_fields(query, metrics),
             key: Vec::new(),
         })
     }
@@ -98,27 +102,40 @@ impl<'q> Aggregation<'q> {
             return;
         };
         let seen = Seen::new(trace);
-        let mut exemplar = None;
+        let mut lots: Option<(u64, usize, usize)> = None;
         for index in found.spansets.iter().flat_map(|set| &set.spans) {
             let span = trace.span(*index);
             let Some(step) = self.range.step_of(span.start_ns()) else {
                 continue;
             };
-            if let Some(value) = self.observation(&seen, *index, &span) {
-                self.collected.add(&self.key, step, value);
-                exemplar.get_or_insert_with(|| (self.key.clone(), step, value, *index));
+            let Some(value) = self.observation(&seen, *index, &span) else {
+                continue;
+            };
+            self.collected.add(&self.key, step, value);
+            let lot = exemplars::lot(trace.id(), span.id());
+            if lots.is_none_or(|(lowest, ..)| lot < lowest) {
+                lots = Some((lot, *index, step));
             }
         }
-        if let Some((key, step, value, index)) = exemplar {
-            let span = trace.span(index);
-            let exemplar = Exemplar {
-                trace_id: trace.id(),
+        if let Some((_, index, step)) = lots {
+            self.add_exemplar(&seen, index, step);
+        }
+    }
+
+    /// If there is room for it.
+    fn add_exemplar<T: Trace>(&mut self, seen: &Seen<'_, T>, index: usize, step: usize) {
+        let span = seen.trace.span(index);
+        let Some(value) = self.observation(seen, index, &span) else {
+            return;
+        };
+        let fields = &self.exemplar_fields;
+        self.collected
+            .add_exemplar(&self.key, step, span.start_ns(), || Exemplar {
+                trace_id: seen.trace.id(),
                 timestamp_ms: (span.start_ns() / 1_000_000) as i64,
                 value,
-                labels: self.exemplar_labels(&span),
-            };
-            self.collected.add_exemplar(&key, step, exemplar);
-        }
+                labels: exemplar_labels(fields, seen, index, &span),
+            });
     }
 
     /// Puts the span's series into `key`; what it adds to it. `None`: nothing.
@@ -133,7 +150,7 @@ impl<'q> Aggregation<'q> {
             self.metrics
                 .by
                 .iter()
-                .map(|field| seen.first(field, index, span)),
+                .map(|field| label(seen.group(field, index, span))),
         );
         let Some(field) = self.metrics.function.field() else {
             return Some(1.0);
@@ -148,19 +165,6 @@ impl<'q> Aggregation<'q> {
         as_seconds(&value)
     }
 
-    fn exemplar_labels<S: Span>(&self, span: &S) -> Vec<(String, AttributeValue)> {
-        match self.metrics.function.field() {
-            Some(Field::Intrinsic(Intrinsic::Duration)) => {
-                let ns = i64::try_from(span.duration_ns()).unwrap_or(i64::MAX);
-                vec![(
-                    Intrinsic::Duration.to_string(),
-                    Literal::Duration(ns).shown(),
-                )]
-            }
-            _ => Vec::new(),
-        }
-    }
-
     /// Whether series were left out because there were too many.
     pub fn is_truncated(&self) -> bool {
         self.collected.is_truncated
@@ -169,6 +173,51 @@ impl<'q> Aggregation<'q> {
     /// In the order of their labels, unless a stage of the query says otherwise.
     pub fn finish(self) -> Vec<Series> {
         series::finish(self.collected, self.metrics, self.range)
+    }
+}
+
+/// As the query's hint says, within the bound of all queries.
+fn exemplars_max(query: &Query) -> usize {
+    match query.hint(EXEMPLARS_HINT) {
+        Some(Literal::Int(number)) => usize::try_from(*number).unwrap_or(0).min(EXEMPLARS_MAX),
+        Some(Literal::Bool(false)) => 0,
+        _ => EXEMPLARS_MAX,
+    }
+}
+
+/// What is compared, selected or measured, but not what is grouped by: those are labels of the series.
+fn exemplar_fields(query: &Query, metrics: &Metrics) -> Vec<Field> {
+    let mut fields = query.shown();
+    fields.extend(metrics.function.field().cloned());
+    let mut known = metrics.by.clone();
+    fields.retain(|field| {
+        let is_new = !known.contains(field);
+        known.extend(is_new.then(|| field.clone()));
+        is_new
+    });
+    fields
+}
+
+fn exemplar_labels<T: Trace>(
+    fields: &[Field],
+    seen: &Seen<'_, T>,
+    index: usize,
+    span: &T::Span<'_>,
+) -> Vec<(String, AttributeValue)> {
+    let values = fields
+        .iter()
+        .map(|field| (field, seen.whole(field, index, span)));
+    let present = values.filter(|(_, value)| !value.is_nil());
+    present
+        .map(|(field, value)| (field.to_string(), value.shown()))
+        .collect()
+}
+
+/// An array of several elements is no label, as in Tempo.
+fn label(value: Whole) -> Literal {
+    match value {
+        Whole::One(value) => value,
+        Whole::Array(_) => Literal::Nil,
     }
 }
 

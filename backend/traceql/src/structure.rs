@@ -1,6 +1,7 @@
 //! Who is whose parent in a trace: the relations of structural operators, and nested-set numbers.
 //!
-//! Linear in the number of spans, without recursion: a chain of a hundred thousand spans is one. Spans that are their own
+//! Numbering is linear in the spans of the trace, an operator n log n in the spans on its sides, so that many small groups
+//! cost what one large one does. Nothing recurses: a chain of a hundred thousand spans is one. Spans that are their own
 //! ancestors (a broken trace) are related to nobody.
 
 use crate::ast::{Form, Side};
@@ -8,9 +9,7 @@ use crate::model::{Span, Trace};
 
 pub(crate) struct Tree {
     parents: Vec<Option<usize>>,
-    /// Every span that hangs on a span without a parent, parents before their children.
-    order: Vec<usize>,
-    /// Nested-set numbers; 0 for a span that is not in `order`.
+    /// Nested-set numbers: those of a span enclose those of all below it. 0 for a span without a root above it.
     left: Vec<i64>,
     right: Vec<i64>,
     children: Vec<u64>,
@@ -30,7 +29,6 @@ impl Tree {
             }
         }
         let mut tree = Self {
-            order: Vec::with_capacity(parents.len()),
             left: vec![0; parents.len()],
             right: vec![0; parents.len()],
             parents,
@@ -57,7 +55,6 @@ impl Tree {
         loop {
             *number += 1;
             self.left[at] = *number;
-            self.order.push(at);
             if let Some(child) = first_child[at] {
                 at = child;
                 continue;
@@ -94,7 +91,7 @@ impl Tree {
         self.parents[index].map_or(-1, |parent| self.left[parent])
     }
 
-    /// The spans that an operator gives for these on its left and right, ascending.
+    /// The spans that an operator gives for these on its left and right. All are ascending.
     pub(crate) fn related(
         &self,
         side: Side,
@@ -102,82 +99,97 @@ impl Tree {
         left: &[usize],
         right: &[usize],
     ) -> Vec<usize> {
-        let (is_left, is_right) = (self.marked(left), self.marked(right));
-        let has_left = self.has(side, &is_left);
+        let has_left = self.relative_of(side, left);
         match form {
-            Form::Plain => kept(right, |index| has_left[index]),
-            Form::Negated => kept(right, |index| !has_left[index]),
+            Form::Plain => kept(right, has_left),
+            Form::Negated => kept(right, |index| !has_left(index)),
             Form::Union => {
-                let has_right = self.has(side.reversed(), &is_right);
-                let all = 0..self.parents.len();
-                all.filter(|index| {
-                    is_right[*index] && has_left[*index] || is_left[*index] && has_right[*index]
-                })
-                .collect()
+                let has_right = self.relative_of(side.reversed(), right);
+                let mut both = kept(right, has_left);
+                both.extend(kept(left, has_right));
+                both.sort_unstable();
+                both.dedup();
+                both
             }
         }
     }
 
-    fn marked(&self, spans: &[usize]) -> Vec<bool> {
-        let mut marked = vec![false; self.parents.len()];
-        spans.iter().for_each(|index| marked[*index] = true);
-        marked
-    }
-
-    /// For each span whether it is the child (parent, …) of some marked one.
-    fn has(&self, side: Side, marked: &[bool]) -> Vec<bool> {
-        let mut has = vec![false; marked.len()];
+    /// What says of a span whether it is the child (parent, …) of some marked one.
+    fn relative_of<'a>(
+        &'a self,
+        side: Side,
+        marked: &'a [usize],
+    ) -> Box<dyn Fn(usize) -> bool + 'a> {
+        let is_marked = |index: usize| marked.binary_search(&index).is_ok();
         match side {
-            Side::Child => {
-                for index in &self.order {
-                    has[*index] = self.parents[*index].is_some_and(|parent| marked[parent]);
-                }
-            }
+            Side::Child => Box::new(move |index| self.parent(index).is_some_and(is_marked)),
             Side::Parent => {
-                for index in &self.order {
-                    if let (Some(parent), true) = (self.parents[*index], marked[*index]) {
-                        has[parent] = true;
-                    }
-                }
+                let parents = self.parents_of(marked);
+                Box::new(move |index| parents.binary_search(&index).is_ok())
             }
             Side::Descendant => {
-                for index in &self.order {
-                    has[*index] =
-                        self.parents[*index].is_some_and(|parent| marked[parent] || has[parent]);
-                }
+                let outermost = self.outermost(marked);
+                Box::new(move |index| {
+                    let before = outermost.partition_point(|(left, _)| *left < self.left[index]);
+                    let enclosing = before.checked_sub(1).map(|at| outermost[at]);
+                    enclosing.is_some_and(|(_, right)| self.right[index] < right)
+                })
             }
             Side::Ancestor => {
-                for index in self.order.iter().rev() {
-                    if let Some(parent) = self.parents[*index] {
-                        has[parent] |= marked[*index] || has[*index];
-                    }
-                }
+                let mut lefts: Vec<i64> = marked.iter().map(|index| self.left[*index]).collect();
+                lefts.sort_unstable();
+                Box::new(move |index| {
+                    let first_after = lefts.partition_point(|left| *left <= self.left[index]);
+                    let left = lefts.get(first_after);
+                    left.is_some_and(|left| *left < self.right[index])
+                })
             }
-            Side::Sibling => self.siblings(marked, &mut has),
+            Side::Sibling => {
+                let parents = self.parents_of(marked);
+                Box::new(move |index| {
+                    self.parent(index).is_some_and(|parent| {
+                        let children = parents.partition_point(|other| *other <= parent)
+                            - parents.partition_point(|other| *other < parent);
+                        children > usize::from(is_marked(index))
+                    })
+                })
+            }
         }
-        has
     }
 
-    fn siblings(&self, marked: &[bool], has: &mut [bool]) {
-        let mut marked_children = vec![0_u64; marked.len()];
-        for index in &self.order {
-            if let (Some(parent), true) = (self.parents[*index], marked[*index]) {
-                marked_children[parent] += 1;
-            }
-        }
-        for index in &self.order {
-            has[*index] = self.parents[*index]
-                .is_some_and(|parent| marked_children[parent] > u64::from(marked[*index]));
-        }
+    /// Of a span that is in a tree.
+    fn parent(&self, index: usize) -> Option<usize> {
+        self.parents[index].filter(|_| self.left[index] != 0)
+    }
+
+    /// Ascending, each as often as it has a child among them.
+    fn parents_of(&self, spans: &[usize]) -> Vec<usize> {
+        let parents = spans.iter().filter_map(|index| self.parent(*index));
+        let mut parents: Vec<usize> = parents.collect();
+        parents.sort_unstable();
+        parents
+    }
+
+    /// The numbers of those spans that are below no other one of them, ascending. They do not overlap.
+    fn outermost(&self, spans: &[usize]) -> Vec<(i64, i64)> {
+        let numbers = spans
+            .iter()
+            .map(|index| (self.left[*index], self.right[*index]));
+        let mut all: Vec<(i64, i64)> = numbers.filter(|(left, _)| *left != 0).collect();
+        all.sort_unstable();
+        let mut end = 0;
+        all.retain(|(_, right)| {
+            let is_outside = *right > end;
+            end = end.max(*right);
+            is_outside
+        });
+        all
     }
 }
 
 fn kept(spans: &[usize], holds: impl Fn(usize) -> bool) -> Vec<usize> {
-    spans
-        .iter()
-        .copied()
-        .filter(|index| holds(*index))
-        .collect()
+    let spans = spans.iter().copied();
+    spans.filter(|index| holds(*index)).collect()
 }
 
 impl Side {

@@ -6,29 +6,32 @@
 use traceql::model::{AttributeValue, Value};
 use traceql::{Candidates, Condition};
 
-/// A record with more distinct terms is found by [`CROWDED`] alone, which every search asks for: the filters of a block
-/// stay small, and nothing is missed.
-pub(crate) const TERMS_MAX: usize = 16_384;
+/// Durations of at least this many bits (a millisecond) also say which lengths they have reached: a search for long spans
+/// asks for one term instead of one for each length above.
+const REACHED_MIN: u8 = 21;
 
 /// What comes first in the hashed bytes.
-const CROWDED: u8 = b'*';
 const KEY: u8 = b'k';
 const ATTRIBUTE: u8 = b'a';
 const NAME: u8 = b'n';
 const KIND: u8 = b'i';
 const STATUS: u8 = b's';
 const DURATION: u8 = b'd';
+const REACHED: u8 = b'D';
 
 /// Terms of one record in the making.
 #[derive(Default)]
 pub(crate) struct Terms {
     hashes: Vec<u64>,
+    /// Bits of the longest duration.
+    longest: u8,
     scratch: Vec<u8>,
 }
 
 impl Terms {
     pub(crate) fn clear(&mut self) {
         self.hashes.clear();
+        self.longest = 0;
     }
 
     pub(crate) fn span(&mut self, name: &str, kind: i32, status: i32, duration_ns: u64) {
@@ -36,6 +39,7 @@ impl Terms {
         self.push(KIND, &[&[known(kind, 5)]]);
         self.push(STATUS, &[&[known(status, 2)]]);
         self.push(DURATION, &[&[zone(duration_ns)]]);
+        self.longest = self.longest.max(zone(duration_ns));
     }
 
     pub(crate) fn key(&mut self, key: &str) {
@@ -76,14 +80,13 @@ impl Terms {
         self.push(ATTRIBUTE, &[key.as_bytes(), b"\0b", &[flag.into()]]);
     }
 
-    /// Each once, ascending.
+    /// Completes them: each once, ascending.
     pub(crate) fn sort(&mut self) {
+        for bits in REACHED_MIN..=self.longest {
+            self.push(REACHED, &[&[bits]]);
+        }
         self.hashes.sort_unstable();
         self.hashes.dedup();
-        if self.hashes.len() > TERMS_MAX {
-            self.hashes.clear();
-            self.push(CROWDED, &[]);
-        }
     }
 
     pub(crate) fn hashes(&self) -> &[u64] {
@@ -113,7 +116,6 @@ pub(crate) fn conjunctions(candidates: &Candidates) -> Vec<Vec<Vec<u64>>> {
 
 fn alternatives(condition: &Condition) -> Vec<u64> {
     let mut terms = Terms::default();
-    terms.push(CROWDED, &[]);
     match condition {
         Condition::HasAttribute(key) => terms.key(key),
         Condition::Attribute { key, any_of } => {
@@ -133,6 +135,12 @@ fn alternatives(condition: &Condition) -> Vec<u64> {
             for kind in kinds {
                 terms.push(KIND, &[&[*kind as u8]]);
             }
+        }
+        Condition::Duration {
+            min_ns,
+            max_ns: u64::MAX,
+        } if zone(*min_ns) >= REACHED_MIN => {
+            terms.push(REACHED, &[&[zone(*min_ns)]]);
         }
         Condition::Duration { min_ns, max_ns } => {
             for zone in zone(*min_ns)..=zone(*max_ns) {
@@ -154,4 +162,45 @@ fn known(number: i32, max: u8) -> u8 {
 /// 0 for 0 ns, otherwise one more than the position of the highest bit.
 fn zone(duration_ns: u64) -> u8 {
     (u64::BITS - duration_ns.leading_zeros()) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// Whether a span with this duration is among the candidates.
+    fn finds(condition: &str, duration_ns: u64) -> bool {
+        let query = traceql::parse(&format!("{{ duration {condition} }}")).unwrap();
+        let asked = conjunctions(&query.candidates());
+        let mut terms = Terms::default();
+        terms.span("short", 1, 0, 1);
+        terms.span("this", 1, 0, duration_ns);
+        terms.sort();
+        let has = |any: &Vec<u64>| any.iter().any(|term| terms.hashes().contains(term));
+        asked.iter().any(|all| all.iter().all(has))
+    }
+
+    #[test]
+    fn a_long_span_is_found_by_one_term_and_a_short_one_is_not() {
+        for (condition, duration_ns, expected) in [
+            ("> 10s", 11_000_000_000, true),
+            ("> 10s", u64::MAX, true),
+            ("> 10s", 8_000_000_000, false),
+            (">= 3ms", 3_000_000, true),
+            (">= 3ms", 2_000_000, false),
+            ("> 5ns", 6, true),
+            ("= 40ms", 40_000_000, true),
+            ("= 40ms", 5_000_000_000, false),
+        ] {
+            assert_eq!(
+                finds(condition, duration_ns),
+                expected,
+                "{condition} {duration_ns}"
+            );
+        }
+        let query = traceql::parse("{ duration > 10s }").unwrap();
+        assert_eq!(conjunctions(&query.candidates())[0][0].len(), 1);
+    }
 }

@@ -196,8 +196,7 @@ pub const TRACE_STORE_FRAGMENTS: &str = "tripod_trace_store_fragments_total";
 /// Bytes of OTLP taken in.
 pub const TRACE_STORE_RECEIVED_BYTES: &str = "tripod_trace_store_received_bytes_total";
 /// Attribute keys and values cut to their bound.
-pub const TRACE_STORE_ATTRIBUTES_TRUNCATED: &str =
-    "tripod_trace_store_attributes_truncated_total";
+pub const TRACE_STORE_ATTRIBUTES_TRUNCATED: &str = "tripod_trace_store_attributes_truncated_total";
 /// Requests of which nothing was stored.
 pub const TRACE_STORE_INGEST_FAILURES: &str = "tripod_trace_store_ingest_failures_total";
 pub const TRACE_STORE_INGEST_DURATION: &str = "tripod_trace_store_ingest_duration_seconds";
@@ -268,3 +267,81 @@ pub const PROMETHEUS_RULE_GROUP_INTERVAL: &str = "prometheus_rule_group_interval
 pub const PROMETHEUS_RULE_GROUP_RULES: &str = "prometheus_rule_group_rules";
 /// Label of the above: file and name of the group, with a semicolon between them.
 pub const RULE_GROUP: &str = "rule_group";
+
+// --- scraping: the series of each target, as Prometheus names them
+pub const UP: &str = "up";
+pub const SCRAPE_DURATION: &str = "scrape_duration_seconds";
+pub const SCRAPE_SAMPLES_SCRAPED: &str = "scrape_samples_scraped";
+pub const SCRAPE_SAMPLES_KEPT: &str = "scrape_samples_post_metric_relabeling";
+pub const SCRAPE_SERIES_ADDED: &str = "scrape_series_added";
+
+// --- scraping: the names of Prometheus for the scraper itself, then our own
+pub const PROMETHEUS_SCRAPES_OVER_SAMPLE_LIMIT: &str =
+    "prometheus_target_scrapes_exceeded_sample_limit_total";
+pub const PROMETHEUS_SCRAPES_OVER_BODY_LIMIT: &str =
+    "prometheus_target_scrapes_exceeded_body_size_limit_total";
+pub const PROMETHEUS_SCRAPES_OVER_LABEL_LIMITS: &str =
+    "prometheus_target_scrape_pool_exceeded_label_limits_total";
+pub const PROMETHEUS_JOBS_OVER_TARGET_LIMIT: &str =
+    "prometheus_target_scrape_pool_exceeded_target_limit_total";
+pub const PROMETHEUS_SAMPLES_OUT_OF_ORDER: &str =
+    "prometheus_target_scrapes_sample_out_of_order_total";
+pub const PROMETHEUS_SAMPLES_DUPLICATE: &str =
+    "prometheus_target_scrapes_sample_duplicate_timestamp_total";
+pub const PROMETHEUS_SAMPLES_OUT_OF_BOUNDS: &str =
+    "prometheus_target_scrapes_sample_out_of_bounds_total";
+pub const PROMETHEUS_EXEMPLARS_OUT_OF_ORDER: &str =
+    "prometheus_target_scrapes_exemplar_out_of_order_total";
+pub const PROMETHEUS_DISCOVERY_READ_ERRORS: &str = "prometheus_sd_file_read_errors_total";
+/// Scrapes by [`OUTCOME`]: `success`, `failed`.
+pub const SCRAPES: &str = "tripod_scrapes_total";
+/// Scraped samples that storage refused although they were well-formed and in time.
+pub const SCRAPE_SAMPLES_REFUSED: &str = "tripod_scrape_samples_refused_total";
+
+// --- tsdb: the names of Prometheus, then our own
+/// By [`TSDB_TYPE`], like the next two.
+pub const PROMETHEUS_TSDB_SAMPLES_APPENDED: &str = "prometheus_tsdb_head_samples_appended_total";
+pub const PROMETHEUS_TSDB_OUT_OF_ORDER: &str = "prometheus_tsdb_out_of_order_samples_total";
+pub const PROMETHEUS_TSDB_OUT_OF_BOUND: &str = "prometheus_tsdb_out_of_bound_samples_total";
+/// Label of the above: the only kind of sample here is [`TSDB_TYPE_FLOAT`].
+pub const TSDB_TYPE: &str = "type";
+/// See [`TSDB_TYPE`].
+pub const TSDB_TYPE_FLOAT: &str = "float";
+pub const PROMETHEUS_TSDB_SERIES_CREATED: &str = "prometheus_tsdb_head_series_created_total";
+pub const PROMETHEUS_TSDB_SERIES_REMOVED: &str = "prometheus_tsdb_head_series_removed_total";
+pub const PROMETHEUS_TSDB_HEAD_SERIES: &str = "prometheus_tsdb_head_series";
+pub const PROMETHEUS_TSDB_HEAD_CHUNKS: &str = "prometheus_tsdb_head_chunks";
+/// In milliseconds, like the next.
+pub const PROMETHEUS_TSDB_HEAD_MIN_TIME: &str = "prometheus_tsdb_head_min_time";
+pub const PROMETHEUS_TSDB_HEAD_MAX_TIME: &str = "prometheus_tsdb_head_max_time";
+pub const PROMETHEUS_TSDB_BLOCKS_LOADED: &str = "prometheus_tsdb_blocks_loaded";
+pub const PROMETHEUS_TSDB_BLOCKS_BYTES: &str = "prometheus_tsdb_storage_blocks_bytes";
+pub const PROMETHEUS_TSDB_WAL_SIZE: &str = "prometheus_tsdb_wal_storage_size_bytes";
+pub const PROMETHEUS_TSDB_WAL_CORRUPTIONS: &str = "prometheus_tsdb_wal_corruptions_total";
+pub const PROMETHEUS_TSDB_COMPACTIONS: &str = "prometheus_tsdb_compactions_total";
+pub const PROMETHEUS_TSDB_COMPACTIONS_FAILED: &str = "prometheus_tsdb_compactions_failed_total";
+pub const PROMETHEUS_TSDB_TIME_RETENTIONS: &str = "prometheus_tsdb_time_retentions_total";
+pub const PROMETHEUS_TSDB_SIZE_RETENTIONS: &str = "prometheus_tsdb_size_retentions_total";
+pub const PROMETHEUS_TSDB_EXEMPLARS_APPENDED: &str =
+    "prometheus_tsdb_exemplar_exemplars_appended_total";
+pub const PROMETHEUS_TSDB_EXEMPLARS_OUT_OF_ORDER: &str =
+    "prometheus_tsdb_exemplar_out_of_order_exemplars_total";
+pub const PROMETHEUS_TSDB_EXEMPLARS: &str = "prometheus_tsdb_exemplar_exemplars_in_storage";
+pub const PROMETHEUS_TSDB_EXEMPLAR_SERIES: &str =
+    "prometheus_tsdb_exemplar_series_with_exemplars_in_storage";
+/// By [`REASON`]: one of [`TSDB_REFUSALS`].
+pub const TSDB_SAMPLES_REFUSED: &str = "tripod_tsdb_samples_refused_total";
+/// Another value at the same time; the head has as many series as it may; a reference to a series that left memory; no
+/// labels or too many.
+pub const TSDB_REFUSALS: [&str; 4] = [
+    "duplicate_timestamp",
+    "series_limit",
+    "unknown_series",
+    "invalid_labels",
+];
+/// Batches of which nothing was stored.
+pub const TSDB_APPEND_FAILURES: &str = "tripod_tsdb_append_failures_total";
+/// Set aside because they cannot be read.
+pub const TSDB_BLOCKS_DAMAGED: &str = "tripod_tsdb_blocks_damaged_total";
+/// Of series, chunks and label pairs in memory.
+pub const TSDB_HEAD_BYTES: &str = "tripod_tsdb_head_bytes";

@@ -7,7 +7,7 @@ use super::Block;
 use crate::Error;
 use crate::filter::TermFilter;
 
-/// Bytes of filters held in memory: of about 20 million spans.
+/// Bytes of filters held in memory: of about 13 million spans.
 const CACHE_BYTES_MAX: usize = 64 << 20;
 
 /// Shared by all snapshots of a store.

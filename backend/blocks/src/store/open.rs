@@ -42,7 +42,7 @@ pub(super) fn open(dir: &Path, options: Options) -> Result<(Inner, Recovery), Er
         readers: Arc::new(readers),
         state: Mutex::new(state),
         changed: Condvar::new(),
-        _lock: lock,
+        lock,
     };
     Ok((inner, opening.recovery))
 }

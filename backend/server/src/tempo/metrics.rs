@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use axum::{extract::State, http::HeaderMap, response::Response};
-use traces::{
-    MetricsRequest, MetricsResponse,
+use traceql::{
+    metrics::{RangeQuery, Series},
+    model::AttributeValue,
 };
-use traceql::{metrics::{RangeQuery, Series}, model::AttributeValue};
+use traces::{MetricsRequest, MetricsResponse};
 
 use super::{
     Shared,

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use axum::{extract::State, http::HeaderMap, http::Uri, response::Response};
 use percent_encoding::percent_decode_str;
-use traces::{
-    SearchMetrics, TagName, TagNames, TagScope, TagValues, TagValuesRequest, TagsRequest,
-    TimeRange,
-};
 use traceql::{Query, model::Scope};
+use traces::{
+    SearchMetrics, TagName, TagNames, TagScope, TagValues, TagValuesRequest, TagsRequest, TimeRange,
+};
 
 use super::{
     Shared, Tempo,

@@ -6,7 +6,7 @@
 use super::note;
 use crate::ast::{Comparison, Expr, Operator, Pattern, UnaryOperator};
 use crate::fields::Seen;
-use crate::literal::Datum;
+use crate::literal::{Datum, Whole};
 use crate::model::Trace;
 use crate::{Field, Literal};
 
@@ -21,7 +21,15 @@ impl<T: Trace> Seen<'_, T> {
         .holds(expr)
     }
 
-    pub(crate) fn value(&self, expr: &Expr, index: usize) -> Literal {
+    /// What the span is grouped by.
+    pub(super) fn group_of(&self, expr: &Expr, index: usize) -> Whole {
+        match expr {
+            Expr::Field(field) => self.group(field, index, &self.trace.span(index)),
+            other => Whole::One(self.value(other, index)),
+        }
+    }
+
+    pub(super) fn value(&self, expr: &Expr, index: usize) -> Literal {
         OfSpan {
             seen: self,
             index,
@@ -62,7 +70,7 @@ impl<T: Trace> OfSpan<'_, '_, T> {
                 pattern,
                 negated,
             } => self.matches(operand, pattern, *negated),
-            Expr::Exists { operand, negated } => (self.value(operand) == Literal::Nil) == *negated,
+            Expr::Exists { operand, negated } => self.exists(operand) != *negated,
             // A field that is not there is not false either.
             Expr::Unary {
                 operator: UnaryOperator::Not,
@@ -146,14 +154,32 @@ impl<T: Trace> OfSpan<'_, '_, T> {
         }
     }
 
+    fn exists(&self, operand: &Expr) -> bool {
+        match operand {
+            Expr::Field(field) => self.any(field, |_| true),
+            other => self.value(other) != Literal::Nil,
+        }
+    }
+
     /// Whether it holds for some value of the field, or for all of them (and there is one).
     fn some(&self, field: &Field, is_for_all: bool, holds: impl Fn(Datum<'_>) -> bool) -> bool {
         match is_for_all {
             false => self.any(field, holds),
-            true => self.any(field, |_| true) && !self.any(field, |datum| !holds(datum)),
+            true => self.all(field, holds),
         }
     }
 
+    /// Stops at the first value for which it does not hold.
+    fn all(&self, field: &Field, holds: impl Fn(Datum<'_>) -> bool) -> bool {
+        let mut found = false;
+        self.seen.each(field, self.index, &self.span, &mut |datum| {
+            found = holds(datum);
+            !found
+        });
+        found
+    }
+
+    /// Stops at the first value for which it holds.
     fn any(&self, field: &Field, holds: impl Fn(Datum<'_>) -> bool) -> bool {
         let mut found = false;
         self.seen.each(field, self.index, &self.span, &mut |datum| {

@@ -3,13 +3,13 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use super::{EXEMPLARS_MAX, Exemplar, RangeQuery, Sample, Series, buckets};
+use super::exemplars::Slots;
+use super::{Exemplar, RangeQuery, Sample, Series, buckets};
 use crate::Literal;
 use crate::ast::{Metrics, MetricsFunction, SecondStage};
+use crate::evaluate::ABSENT;
 use crate::model::AttributeValue;
 
-/// Exemplars of one step, so that they spread over the range.
-const EXEMPLARS_PER_STEP_MAX: usize = 2;
 /// The label of a series without `by()`: the name of the function.
 const NAME: &str = "__name__";
 const BUCKET: &str = "__bucket";
@@ -31,8 +31,7 @@ pub(super) struct Collected {
     steps: usize,
     series: HashMap<Vec<Literal>, Cells>,
     series_max: usize,
-    exemplars: usize,
-    exemplars_of_step: HashMap<usize, usize>,
+    exemplars: Slots,
     pub(super) is_truncated: bool,
 }
 
@@ -45,7 +44,12 @@ struct Cells {
 }
 
 impl Collected {
-    pub(super) fn new(function: &MetricsFunction, range: RangeQuery, series_max: usize) -> Self {
+    pub(super) fn new(
+        function: &MetricsFunction,
+        range: RangeQuery,
+        series_max: usize,
+        exemplars_max: usize,
+    ) -> Self {
         let fold = match function {
             MetricsFunction::Rate
             | MetricsFunction::CountOverTime
@@ -61,8 +65,7 @@ impl Collected {
             steps: range.steps(),
             series: HashMap::new(),
             series_max,
-            exemplars: 0,
-            exemplars_of_step: HashMap::new(),
+            exemplars: Slots::new(range, exemplars_max),
             is_truncated: false,
         }
     }
@@ -81,15 +84,18 @@ impl Collected {
         }
     }
 
-    pub(super) fn add_exemplar(&mut self, key: &[Literal], step: usize, exemplar: Exemplar) {
-        let of_step = self.exemplars_of_step.entry(step).or_default();
-        if self.exemplars >= EXEMPLARS_MAX || *of_step >= EXEMPLARS_PER_STEP_MAX {
-            return;
-        }
-        if let Some(cells) = self.series.get_mut(key) {
-            cells.exemplars.push((step, exemplar));
-            *of_step += 1;
-            self.exemplars += 1;
+    /// Of a series that was not left out. It is only made when there is room for it.
+    pub(super) fn add_exemplar(
+        &mut self,
+        key: &[Literal],
+        step: usize,
+        time_ns: u64,
+        make: impl FnOnce() -> Exemplar,
+    ) {
+        if let Some(cells) = self.series.get_mut(key)
+            && self.exemplars.take(time_ns)
+        {
+            cells.exemplars.push((step, make()));
         }
     }
 }
@@ -145,12 +151,8 @@ pub(super) fn finish(collected: Collected, metrics: &Metrics, range: RangeQuery)
     };
     for stage in &metrics.then {
         match stage {
-            SecondStage::TopK(count) => best(&mut rows, steps, *count, |left, right| {
-                right.total_cmp(&left)
-            }),
-            SecondStage::BottomK(count) => best(&mut rows, steps, *count, |left, right| {
-                left.total_cmp(&right)
-            }),
+            SecondStage::TopK(count) => best(&mut rows, steps, *count, Ordering::reverse),
+            SecondStage::BottomK(count) => best(&mut rows, steps, *count, |order| order),
             SecondStage::Filter(comparison, bound) => {
                 let cells = rows.iter_mut().flat_map(|row| &mut row.values);
                 cells
@@ -217,7 +219,8 @@ fn plain_rows(
     groups.into_iter().map(row).collect()
 }
 
-/// A row for each group and quantile; the groups come by their labels and then by their buckets.
+/// A row for each group and quantile; the groups come by their labels and then by their buckets. An exemplar goes to the
+/// quantile that it is nearest to.
 fn quantile_rows(
     groups: Vec<(Vec<Literal>, Cells)>,
     metrics: &Metrics,
@@ -225,36 +228,54 @@ fn quantile_rows(
     steps: usize,
 ) -> Vec<Row> {
     let by = metrics.by.len();
+    let overall = counts(&groups, |cells| cells.values.iter().sum());
+    let of_all: Vec<f64> = quantiles
+        .iter()
+        .map(|quantile| buckets::quantile(*quantile, &overall))
+        .collect();
     let mut rows = Vec::new();
     for group in groups.chunk_by(|left, right| left.0[..by] == right.0[..by]) {
+        let exemplars = || group.iter().flat_map(|(_, cells)| &cells.exemplars);
         for (number, quantile) in quantiles.iter().enumerate() {
             let values = (0..steps).map(|step| {
-                let counts = group.iter().map(|(key, cells)| {
-                    (
-                        key.last().and_then(Literal::as_number).unwrap_or(0.0),
-                        cells.values[step],
-                    )
-                });
-                let counts: Vec<(f64, f64)> = counts.filter(|(_, count)| *count > 0.0).collect();
-                buckets::quantile(*quantile, &counts)
+                buckets::quantile(*quantile, &counts(group, |cells| cells.values[step]))
             });
-            let exemplars = group.iter().flat_map(|(_, cells)| cells.exemplars.clone());
+            let extra = (QUANTILE, AttributeValue::Double(*quantile));
             rows.push(Row {
-                labels: labels(
-                    metrics,
-                    &group[0].0[..by],
-                    Some((QUANTILE, AttributeValue::Double(*quantile))),
-                ),
+                labels: labels(metrics, &group[0].0[..by], Some(extra)),
                 values: values.collect(),
-                exemplars: if number == 0 {
-                    exemplars.collect()
-                } else {
-                    Vec::new()
-                },
+                exemplars: exemplars()
+                    .filter(|(_, exemplar)| nearest(&of_all, exemplar.value) == Some(number))
+                    .cloned()
+                    .collect(),
             });
         }
     }
     rows
+}
+
+/// How many values the buckets of some series have, by their bounds.
+fn counts(groups: &[(Vec<Literal>, Cells)], count: impl Fn(&Cells) -> f64) -> Vec<(f64, f64)> {
+    let counted = groups.iter().map(|(key, cells)| {
+        let bound = key.last().and_then(Literal::as_number).unwrap_or(0.0);
+        (bound, count(cells))
+    });
+    let mut counts: Vec<(f64, f64)> = counted.filter(|(_, count)| *count > 0.0).collect();
+    counts.sort_by(|left, right| left.0.total_cmp(&right.0));
+    counts.dedup_by(|later, earlier| {
+        let is_same = later.0 == earlier.0;
+        if is_same {
+            earlier.1 += later.1;
+        }
+        is_same
+    });
+    counts
+}
+
+/// Which value is the nearest one, the first of equal ones.
+fn nearest(values: &[f64], to: f64) -> Option<usize> {
+    let distance = |number: &usize| (values[*number] - to).abs();
+    (0..values.len()).min_by(|left, right| distance(left).total_cmp(&distance(right)))
 }
 
 /// Absent values are left out; if all are, the first stands for them.
@@ -269,7 +290,7 @@ fn labels(
     labels.extend(extra.map(|(name, value)| (name.to_owned(), value)));
     if labels.is_empty() {
         labels.push(match metrics.by.first() {
-            Some(field) => (field.to_string(), AttributeValue::String("nil".to_owned())),
+            Some(field) => (field.to_string(), AttributeValue::String(ABSENT.to_owned())),
             None => (
                 NAME.to_owned(),
                 AttributeValue::String(metrics.function.name().to_owned()),
@@ -279,17 +300,34 @@ fn labels(
     labels
 }
 
-/// Keeps the first `count` values of each step, by `order` and then in the order of the series.
-fn best(rows: &mut [Row], steps: usize, count: usize, order: fn(f64, f64) -> Ordering) {
+/// Keeps `count` values of each step, those that come first when they are `directed`.
+fn best(rows: &mut [Row], steps: usize, count: usize, directed: fn(Ordering) -> Ordering) {
     for step in 0..steps {
         let mut present: Vec<usize> = (0..rows.len())
             .filter(|row| !rows[*row].values[step].is_nan())
             .collect();
-        present.sort_by(|left, right| order(rows[*left].values[step], rows[*right].values[step]));
+        present.sort_by(|left, right| {
+            let (left, right) = (&rows[*left], &rows[*right]);
+            let by_value = left.values[step].total_cmp(&right.values[step]);
+            directed(by_value.then_with(|| rank(&left.labels, &right.labels)))
+        });
         for row in present.into_iter().skip(count) {
             rows[row].values[step] = f64::NAN;
         }
     }
+}
+
+/// Which of two series with the same value is the greater one, as in Tempo: texts count backwards.
+fn rank(left: &[(String, AttributeValue)], right: &[(String, AttributeValue)]) -> Ordering {
+    let pairs = left.iter().zip(right);
+    let labels = pairs.map(|((_, left), (_, right))| match (left, right) {
+        (AttributeValue::String(left), AttributeValue::String(right)) => right.cmp(left),
+        (AttributeValue::Int(left), AttributeValue::Int(right)) => left.cmp(right),
+        (AttributeValue::Double(left), AttributeValue::Double(right)) => left.total_cmp(right),
+        (AttributeValue::Bool(left), AttributeValue::Bool(right)) => left.cmp(right),
+        _ => Ordering::Equal,
+    });
+    labels.fold(Ordering::Equal, Ordering::then)
 }
 
 impl Row {
@@ -300,20 +338,20 @@ impl Row {
             .enumerate()
             .filter(|(_, value)| !value.is_nan());
         let sample = |(step, value): (usize, &f64)| {
-            let end_ns = range.start_ns + (step as u64 + 1) * range.step_ns;
+            let after_ns = range.step_ns.saturating_mul(step as u64 + 1);
+            let end_ns = range.start_ns.saturating_add(after_ns);
             Sample {
                 timestamp_ms: (end_ns / 1_000_000) as i64,
                 value: *value,
             }
         };
+        // Those of samples that were dropped go with them.
+        let has_sample = |(step, _): &(usize, Exemplar)| !self.values[*step].is_nan();
+        let exemplars = self.exemplars.into_iter().filter(has_sample);
         Series {
             samples: samples.map(sample).collect(),
             labels: self.labels,
-            exemplars: self
-                .exemplars
-                .into_iter()
-                .map(|(_, exemplar)| exemplar)
-                .collect(),
+            exemplars: exemplars.map(|(_, exemplar)| exemplar).collect(),
         }
     }
 }

@@ -1,14 +1,13 @@
-//! What queries find: tables over one trace, structural operators against a naive reading of them, metrics by hand.
+//! What queries find, in tables over one trace. What parents make of spans, metrics, and the cost of a look are beside it.
 
-use std::collections::BTreeSet;
+mod cost;
+mod metrics;
+mod structure;
 
-use proptest::collection::vec;
-use proptest::prelude::*;
-use traceql::metrics::{Aggregation, RangeQuery};
-use traceql::model::{AttributeValue, Kind, Scope, Status, Trace};
+use traceql::model::{AttributeValue, Kind, Scope};
 use traceql::{parse, parse_field};
 
-use crate::trace::{Attribute, Made, MadeSpan, span};
+use crate::trace::{Attribute, Made, span};
 
 const MS: u64 = 1_000_000;
 
@@ -49,7 +48,8 @@ fn example() -> Made {
                 .with(Scope::Resource, "n", Attribute::Int(100)),
             span(6, 99, "lost")
                 .service("worker")
-                .with(Scope::Span, "flag", Attribute::Flag(true)),
+                .with(Scope::Span, "flag", Attribute::Flag(true))
+                .with(Scope::Span, "one", Attribute::Texts(vec!["alone"])),
         ],
     }
 }
@@ -134,6 +134,11 @@ fn selections_find_the_spans_that_they_name() {
             &[2],
         ),
         ("{ span:id = `0000000000000003` }", &[3]),
+        ("{ span:id = `3` || span:id =~ `0*4` }", &[3, 4]),
+        (
+            "{ span:id != `3` && span:id != `0000000000000004` && .n != nil }",
+            &[5],
+        ),
         ("{ span:parentID = `2` }", &[3, 4]),
         ("{ span:childCount = 2 }", &[2]),
         (
@@ -213,6 +218,27 @@ fn groups_and_aggregates_say_what_they_are() {
             .collect::<Vec<_>>(),
         expected
     );
+    let names = |query: &str| -> Vec<AttributeValue> {
+        let sets = sets(query);
+        sets.iter().map(|set| set.attributes[0].1.clone()).collect()
+    };
+    assert_eq!(
+        names("{ } | by(.n)"),
+        [text("nil"), AttributeValue::Int(3), AttributeValue::Int(7)],
+        "in the order in which they come"
+    );
+    assert_eq!(
+        names("{ .tags != nil } | by(.tags)"),
+        [AttributeValue::Array(vec![text("a"), text("b")])]
+    );
+    assert_eq!(
+        names("{ } | by(duration > 800ms)"),
+        [AttributeValue::Bool(true), AttributeValue::Bool(false)]
+    );
+    assert_eq!(
+        names("{ name = `create` } | by(span:parentID)"),
+        [text("0000000000000001")]
+    );
     let whole = sets("{ } | by(.n) | coalesce()");
     assert_eq!(
         (whole.len(), whole[0].spans.len(), whole[0].attributes.len()),
@@ -235,7 +261,11 @@ fn fields_are_read_as_answers_show_them() {
         ("kind", 0, Some(text("server"))),
         ("span.n", 4, Some(AttributeValue::Int(7))),
         ("event:name", 3, Some(text("retry"))),
+        ("link:traceID", 3, Some(text("12"))),
         ("link:spanID", 3, Some(text("34"))),
+        ("span:id", 3, Some(text("0000000000000004"))),
+        ("trace:id", 3, Some(text("abcd"))),
+        (".one", 5, Some(text("alone"))),
         (".nothing", 0, None),
     ] {
         assert_eq!(
@@ -252,363 +282,4 @@ fn fields_are_read_as_answers_show_them() {
             .map(traceql::Field::shown_key)
             .collect();
     assert_eq!(keys, ["n", "status", "service.name", "n"]);
-}
-
-#[test]
-fn a_deep_chain_and_a_circle_are_walked_without_harm() {
-    let chain = Chain(100_000);
-    for (query, expected) in [
-        ("{ nestedSetLeft = 1 } >> { }", 99_999),
-        ("{ } << { }", 99_999),
-        ("{ } > { }", 99_999),
-    ] {
-        let found = parse(query).unwrap().evaluate(&chain).unwrap();
-        assert_eq!(found.spansets[0].spans.len(), expected, "{query}");
-    }
-    let circle = Made {
-        spans: vec![span(1, 2, "a"), span(2, 1, "b"), span(3, 0, "c")],
-    };
-    assert!(found(&circle, "{ } >> { }").is_empty());
-    assert!(found(&circle, "{ } ~ { }").is_empty());
-    assert_eq!(found(&circle, "{ } !>> { }"), [1, 2, 3]);
-}
-
-/// Each span the parent of the next one.
-struct Chain(usize);
-
-impl Trace for Chain {
-    type Span<'s> = Link;
-
-    fn id(&self) -> otlp::TraceId {
-        otlp::TraceId([1; 16])
-    }
-
-    fn len(&self) -> usize {
-        self.0
-    }
-
-    fn span(&self, index: usize) -> Link {
-        Link(index)
-    }
-
-    fn root(&self) -> Option<usize> {
-        Some(0)
-    }
-}
-
-struct Link(usize);
-
-impl traceql::model::Span for Link {
-    fn id(&self) -> otlp::SpanId {
-        otlp::SpanId((self.0 as u64 + 1).to_be_bytes())
-    }
-    fn parent(&self) -> Option<usize> {
-        self.0.checked_sub(1)
-    }
-    fn name(&self) -> &str {
-        "link"
-    }
-    fn kind(&self) -> Kind {
-        Kind::Internal
-    }
-    fn status(&self) -> Status {
-        Status::Unset
-    }
-    fn status_message(&self) -> &str {
-        ""
-    }
-    fn start_ns(&self) -> u64 {
-        0
-    }
-    fn duration_ns(&self) -> u64 {
-        1
-    }
-    fn attribute<'s>(
-        &'s self,
-        _: Scope,
-        _: &str,
-        _: &mut dyn FnMut(traceql::model::Value<'s>) -> bool,
-    ) {
-    }
-    fn attributes<'s>(&'s self, _: Scope, _: &mut dyn FnMut(&'s str, traceql::model::Value<'s>)) {}
-    fn events<'s>(&'s self, _: &mut dyn FnMut(&'s str, u64)) {}
-    fn links<'s>(&'s self, _: &mut dyn FnMut(&'s [u8], &'s [u8])) {}
-    fn instrumentation(&self) -> (&str, &str) {
-        ("", "")
-    }
-}
-
-/// Spans with random parents (some of which are not there, some of which make circles), each marked left, right, or both.
-fn marked() -> impl Strategy<Value = Made> {
-    vec((0_u64..14, any::<bool>(), any::<bool>()), 1..12).prop_map(|parents| {
-        let spans = parents
-            .into_iter()
-            .enumerate()
-            .map(|(index, (parent, left, right))| {
-                let parent = if parent == index as u64 + 1 {
-                    0
-                } else {
-                    parent
-                };
-                span(index as u64 + 1, parent, "span")
-                    .int("l", left.into())
-                    .int("r", right.into())
-            });
-        Made {
-            spans: spans.collect(),
-        }
-    })
-}
-
-/// The ancestors of a span, nearest first; `None` when they make a circle.
-fn ancestors(trace: &Made, of: &MadeSpan) -> Option<Vec<u64>> {
-    let mut found = Vec::new();
-    let mut at = of.parent;
-    while let Some(parent) = trace.spans.iter().find(|span| span.id == at) {
-        if found.contains(&parent.id) || parent.id == of.id {
-            return None;
-        }
-        found.push(parent.id);
-        at = parent.parent;
-    }
-    Some(found)
-}
-
-/// Whether `right` is what the operator says to `left`, read literally.
-fn related(trace: &Made, operator: &str, left: &MadeSpan, right: &MadeSpan) -> bool {
-    let (Some(of_left), Some(of_right)) = (ancestors(trace, left), ancestors(trace, right)) else {
-        return false;
-    };
-    match operator {
-        ">" => of_right.first() == Some(&left.id),
-        "<" => of_left.first() == Some(&right.id),
-        ">>" => of_right.contains(&left.id),
-        "<<" => of_left.contains(&right.id),
-        _ => {
-            left.id != right.id && !of_left.is_empty() && of_left.first() == of_right.first()
-        }
-    }
-}
-
-proptest! {
-    #[test]
-    fn structural_operators_find_what_a_literal_reading_finds(trace in marked()) {
-        for operator in [">", "<", ">>", "<<", "~"] {
-            let (mut plain, mut negated, mut union) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-            let is = |span: &MadeSpan, key: &str| span.attributes.contains(&(Scope::Span, if key == "l" { "l" } else { "r" }, Attribute::Int(1)));
-            for right in trace.spans.iter().filter(|span| is(span, "r")) {
-                negated.insert(right.id);
-                for left in trace.spans.iter().filter(|span| is(span, "l")) {
-                    if related(&trace, operator, left, right) {
-                        plain.insert(right.id);
-                        union.extend([left.id, right.id]);
-                    }
-                }
-            }
-            let negated: BTreeSet<u64> = negated.difference(&plain).copied().collect();
-            for (form, expected) in [("", &plain), ("!", &negated), ("&", &union)] {
-                let query = format!("{{ .l = 1 }} {form}{operator} {{ .r = 1 }}");
-                let found: BTreeSet<u64> = found(&trace, &query).into_iter().collect();
-                prop_assert_eq!(&found, expected, "{}", query);
-            }
-        }
-    }
-}
-
-/// Two steps of 10 s: (0, 10] and (10, 20].
-const RANGE: RangeQuery = RangeQuery {
-    start_ns: 0,
-    end_ns: 20_000_000_000,
-    step_ns: 10_000_000_000,
-};
-
-type Shown = Vec<(Vec<(String, AttributeValue)>, Vec<(i64, f64)>)>;
-
-fn series(traces: &[Made], query: &str) -> Shown {
-    let query = parse(query).unwrap_or_else(|error| panic!("{query}: {error}"));
-    let mut aggregation = Aggregation::new(&query, RANGE, 100).unwrap();
-    traces.iter().for_each(|trace| aggregation.observe(trace));
-    let series = aggregation.finish();
-    series
-        .into_iter()
-        .map(|series| {
-            (
-                series.labels,
-                series
-                    .samples
-                    .iter()
-                    .map(|sample| (sample.timestamp_ms, sample.value))
-                    .collect(),
-            )
-        })
-        .collect()
-}
-
-/// Spans that start at 10 s (the last of the first step), 11 s, 12 s, and 21 s (outside).
-fn metered() -> Vec<Made> {
-    let of = |id: u64, service, n, ms: u64| Made {
-        spans: vec![
-            span(id, 0, "x")
-                .service(service)
-                .int("n", n)
-                .lasting(ms * MS),
-        ],
-    };
-    vec![
-        of(10, "a", 1, 100),
-        of(11, "a", 5, 400),
-        of(12, "b", 3, 1_000),
-        of(21, "b", 9, 100),
-    ]
-}
-
-#[test]
-fn metrics_are_counted_where_spans_start() {
-    let text =
-        |name: &str, value: &str| vec![(name.to_owned(), AttributeValue::String(value.to_owned()))];
-    let by = |value: &str| text("resource.service.name", value);
-    let traces = metered();
-    for (query, expected) in [
-        (
-            "{ } | count_over_time()",
-            vec![(
-                text("__name__", "count_over_time"),
-                vec![(10_000, 1.0), (20_000, 2.0)],
-            )],
-        ),
-        (
-            "{ } | rate()",
-            vec![(text("__name__", "rate"), vec![(10_000, 0.1), (20_000, 0.2)])],
-        ),
-        (
-            "{ .n > 100 } | rate()",
-            vec![(text("__name__", "rate"), vec![(10_000, 0.0), (20_000, 0.0)])],
-        ),
-        ("{ .n > 100 } | rate() by (resource.service.name)", vec![]),
-        ("{ .n > 100 } | max_over_time(.n)", vec![]),
-        (
-            "{ } | count_over_time() by (resource.service.name)",
-            vec![
-                (by("a"), vec![(10_000, 1.0), (20_000, 1.0)]),
-                (by("b"), vec![(10_000, 0.0), (20_000, 1.0)]),
-            ],
-        ),
-        (
-            "{ } | count_over_time() by (.nothing)",
-            vec![(text(".nothing", "nil"), vec![(10_000, 1.0), (20_000, 2.0)])],
-        ),
-        (
-            "{ } | sum_over_time(.n)",
-            vec![(
-                text("__name__", "sum_over_time"),
-                vec![(10_000, 1.0), (20_000, 8.0)],
-            )],
-        ),
-        (
-            "{ } | avg_over_time(.n)",
-            vec![(
-                text("__name__", "avg_over_time"),
-                vec![(10_000, 1.0), (20_000, 4.0)],
-            )],
-        ),
-        (
-            "{ } | min_over_time(.n)",
-            vec![(
-                text("__name__", "min_over_time"),
-                vec![(10_000, 1.0), (20_000, 3.0)],
-            )],
-        ),
-        (
-            "{ } | max_over_time(duration)",
-            vec![(
-                text("__name__", "max_over_time"),
-                vec![(10_000, 0.1), (20_000, 1.0)],
-            )],
-        ),
-        (
-            "{ } | max_over_time(.n) by (resource.service.name)",
-            vec![
-                (by("a"), vec![(10_000, 1.0), (20_000, 5.0)]),
-                (by("b"), vec![(20_000, 3.0)]),
-            ],
-        ),
-        (
-            "{ } | max_over_time(.n) by (resource.service.name) | topk(1)",
-            vec![(by("a"), vec![(10_000, 1.0), (20_000, 5.0)])],
-        ),
-        (
-            "{ } | max_over_time(.n) by (resource.service.name) | bottomk(1)",
-            vec![
-                (by("a"), vec![(10_000, 1.0)]),
-                (by("b"), vec![(20_000, 3.0)]),
-            ],
-        ),
-        (
-            "{ } | count_over_time() > 1",
-            vec![(text("__name__", "count_over_time"), vec![(20_000, 2.0)])],
-        ),
-    ] {
-        assert_eq!(series(&traces, query), expected, "{query}");
-    }
-}
-
-#[test]
-fn histograms_and_quantiles_go_by_powers_of_two() {
-    let number = |name: &str, value| vec![(name.to_owned(), AttributeValue::Double(value))];
-    let traces = metered();
-    assert_eq!(
-        series(&traces, "{ } | histogram_over_time(duration)"),
-        [
-            (
-                number("__bucket", 0.134_217_728),
-                vec![(10_000, 1.0), (20_000, 0.0)]
-            ),
-            (
-                number("__bucket", 0.536_870_912),
-                vec![(10_000, 0.0), (20_000, 1.0)]
-            ),
-            (
-                number("__bucket", 1.073_741_824),
-                vec![(10_000, 0.0), (20_000, 1.0)]
-            ),
-        ]
-    );
-    assert_eq!(
-        series(&traces, "{ } | quantile_over_time(duration, 0.5, 1)"),
-        [
-            (
-                number("p", 0.5),
-                vec![(10_000, 0.134_217_728), (20_000, 0.536_870_912)]
-            ),
-            (
-                number("p", 1.0),
-                vec![(10_000, 0.134_217_728), (20_000, 1.073_741_824)]
-            ),
-        ]
-    );
-}
-
-#[test]
-fn exemplars_name_traces_and_series_are_bounded() {
-    let traces = metered();
-    let query =
-        parse("{ } | quantile_over_time(duration, 0.9) by (resource.service.name)").unwrap();
-    let mut aggregation = Aggregation::new(&query, RANGE, 1).unwrap();
-    traces.iter().for_each(|trace| aggregation.observe(trace));
-    assert!(aggregation.is_truncated());
-    let series = aggregation.finish();
-    assert_eq!(series.len(), 1);
-    assert_eq!(series[0].exemplars.len(), 1);
-    let exemplar = &series[0].exemplars[0];
-    assert_eq!(
-        (exemplar.trace_id, exemplar.timestamp_ms, exemplar.value),
-        (traces[0].id(), 10_000, 0.1)
-    );
-    assert_eq!(
-        exemplar.labels,
-        [(
-            "duration".to_owned(),
-            AttributeValue::String("100ms".to_owned())
-        )]
-    );
 }

@@ -1,7 +1,14 @@
 //! A trace in memory, written in a few words.
 
+use std::cell::Cell;
+
 use otlp::{SpanId, TraceId};
 use traceql::model::{Kind, Scope, Span, Status, Trace, Value};
+
+thread_local! {
+    /// How often this thread has looked up attributes.
+    pub(crate) static LOOKUPS: Cell<usize> = const { Cell::new(0) };
+}
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Made {
@@ -147,6 +154,7 @@ impl Span for Seen<'_> {
     }
 
     fn attribute<'s>(&'s self, scope: Scope, key: &str, found: &mut dyn FnMut(Value<'s>) -> bool) {
+        LOOKUPS.set(LOOKUPS.get() + 1);
         for (of, name, value) in &self.span.attributes {
             if *of == scope && *name == key && value.offer(found) {
                 return;

@@ -18,6 +18,9 @@ use crate::request::Ingested;
 /// A span that starts or ends later than this after its arrival is indexed under its arrival: a wrong clock must not keep a
 /// block alive for years. Its own times are kept. Tempo's default (`ingestion_time_range_slack`).
 const FUTURE_SLACK_NS: u64 = 2 * 60 * 1_000_000_000;
+/// Each trace of a request gets a copy of the resources and scopes of its spans; all copies together have at most this many
+/// bytes, so that a large resource over many traces does not multiply.
+const COPIED_BYTES_MAX: usize = 64 << 20;
 /// Builders kept for the next ingest, and the largest one that is worth keeping.
 const BUILDERS_MAX: usize = 4096;
 const BUILDER_BYTES_MAX: usize = 64 << 10;
@@ -96,6 +99,8 @@ struct Grouping<'a> {
     /// How many resources and scopes have passed: a record takes them in when its first span under them comes.
     resources: usize,
     scopes: usize,
+    /// Bytes of resources and scopes so far, counted for each trace.
+    copied: usize,
     refused: Refused,
 }
 
@@ -119,6 +124,7 @@ struct Refused {
     trace_id: u64,
     span_id: u64,
     too_large: u64,
+    copied: u64,
 }
 
 impl<'a> Grouping<'a> {
@@ -133,6 +139,7 @@ impl<'a> Grouping<'a> {
             scope: wire::Scope::default(),
             resources: 0,
             scopes: 0,
+            copied: 0,
             refused: Refused::default(),
         }
     }
@@ -165,20 +172,35 @@ impl<'a> Grouping<'a> {
             None => self.begin(id),
         };
         let trace = &mut self.traces[position];
-        if trace.bytes_before + trace.bytes + span.bytes.len() > TRACE_BYTES_MAX {
+        let is_resource_new = trace.resource != self.resources;
+        let is_scope_new = trace.scope != self.scopes;
+        let mut copied = 0;
+        if is_resource_new {
+            copied += self.resource.bytes.len() + self.resource.schema_url.len();
+        }
+        if is_scope_new {
+            copied += self.scope.bytes.len() + self.scope.schema_url.len();
+        }
+        let bytes = span.bytes.len() + copied;
+        if trace.bytes_before + trace.bytes + bytes > TRACE_BYTES_MAX {
             self.refused.too_large += 1;
             return;
         }
-        if trace.resource != self.resources {
+        if self.copied + copied > COPIED_BYTES_MAX {
+            self.refused.copied += 1;
+            return;
+        }
+        self.copied += copied;
+        if is_resource_new {
             trace.builder.resource(&self.resource);
             trace.resource = self.resources;
         }
-        if trace.scope != self.scopes {
+        if is_scope_new {
             trace.builder.scope(&self.scope);
             trace.scope = self.scopes;
         }
         trace.builder.span(span);
-        trace.count(span, self.now_ns);
+        trace.count(span, bytes, self.now_ns);
     }
 
     fn begin(&mut self, id: TraceId) -> usize {
@@ -219,18 +241,18 @@ impl<'a> Visit<'a> for Grouping<'a> {
 }
 
 impl OneTrace {
-    fn count(&mut self, span: &wire::Span<'_>, now_ns: u64) {
+    fn count(&mut self, span: &wire::Span<'_>, bytes: usize, now_ns: u64) {
         let (start_ns, end_ns) = indexed_times(span.start_ns, span.end_ns, now_ns);
         self.time_min_ns = self.time_min_ns.min(start_ns);
         self.time_max_ns = self.time_max_ns.max(end_ns);
-        self.bytes += span.bytes.len();
+        self.bytes += bytes;
         self.spans += 1;
     }
 }
 
 impl Refused {
     fn total(&self) -> u64 {
-        self.trace_id + self.span_id + self.too_large
+        self.trace_id + self.span_id + self.too_large + self.copied
     }
 
     fn message(&self) -> String {
@@ -238,6 +260,10 @@ impl Refused {
             (self.trace_id, "trace ids must be 16 bytes and not all zero"),
             (self.span_id, "span ids must be 8 bytes and not all zero"),
             (self.too_large, "trace exceeds 5000000 bytes"),
+            (
+                self.copied,
+                "resources and scopes are too large to be stored with each of the traces",
+            ),
         ];
         let said: Vec<String> = reasons
             .iter()

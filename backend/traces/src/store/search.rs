@@ -140,19 +140,14 @@ fn span_set(
     let spans = set.spans.iter().take(spans_max);
     SpanSetSummary {
         spans: spans
-            .map(|index| span_summary(trace, *index, shown, set))
+            .map(|index| span_summary(trace, *index, shown))
             .collect(),
         matched: set.spans.len(),
         attributes: set.attributes.clone(),
     }
 }
 
-fn span_summary(
-    trace: &JoinedTrace<'_>,
-    index: usize,
-    shown: &[Field],
-    set: &SpanSet,
-) -> SpanSummary {
+fn span_summary(trace: &JoinedTrace<'_>, index: usize, shown: &[Field]) -> SpanSummary {
     let span = trace.span(index);
     let is_named = shown.contains(&Field::Intrinsic(Intrinsic::Name));
     let mut attributes: Vec<(String, AttributeValue)> = Vec::new();
@@ -164,11 +159,6 @@ fn span_summary(
             attributes.push((key, value));
         }
     }
-    let groups = set
-        .attributes
-        .iter()
-        .filter(|(key, _)| key.starts_with("by("));
-    attributes.extend(groups.cloned());
     SpanSummary {
         span_id: span.id(),
         name: if is_named {

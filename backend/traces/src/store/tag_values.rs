@@ -142,7 +142,7 @@ impl Values {
         let (kind, _) = match value {
             Value::String(value) => ("string", text.write_str(value)),
             Value::Int(number) => ("int", write!(text, "{number}")),
-            Value::Double(number) => ("float", write!(text, "{number}")),
+            Value::Double(number) => ("float", write_float(text, number)),
             Value::Bool(flag) => ("bool", write!(text, "{flag}")),
         };
         let known = self.by_kind.entry(kind).or_default();
@@ -159,5 +159,55 @@ impl Values {
         }
         values.sort_unstable();
         values
+    }
+}
+
+/// As Go writes the shortest form, with a point at least so that it is no integer.
+fn write_float(text: &mut String, number: f64) -> std::fmt::Result {
+    let size = number.abs();
+    if number.is_nan() || number == f64::INFINITY {
+        return text.write_str(if number.is_nan() { "NaN" } else { "+Inf" });
+    }
+    if number == f64::NEG_INFINITY {
+        return text.write_str("-Inf");
+    }
+    if number == 0.0 || (1e-4..1e21).contains(&size) {
+        let point = if number.fract() == 0.0 { ".0" } else { "" };
+        return write!(text, "{number}{point}");
+    }
+    let shortest = format!("{number:e}");
+    let (digits, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
+    match exponent.strip_prefix('-') {
+        Some(exponent) => write!(text, "{digits}e-{exponent:0>2}"),
+        None => write!(text, "{digits}e+{exponent:0>2}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn floats_are_written_as_go_does() {
+        for (number, expected) in [
+            (1.5, "1.5"),
+            (7.0, "7.0"),
+            (-0.25, "-0.25"),
+            (0.0, "0.0"),
+            (1e20, "100000000000000000000.0"),
+            (1e21, "1e+21"),
+            (-1.5e300, "-1.5e+300"),
+            (0.0001, "0.0001"),
+            (0.00001, "1e-05"),
+            (f64::NAN, "NaN"),
+            (f64::INFINITY, "+Inf"),
+            (f64::NEG_INFINITY, "-Inf"),
+        ] {
+            let mut text = String::new();
+            write_float(&mut text, number).unwrap();
+            assert_eq!(text, expected);
+        }
     }
 }

@@ -33,14 +33,19 @@ fn fragments_are_joined_in_any_order_and_a_copy_counts_once() {
     let mut server = span(1, 3, 2, "call");
     let mut client = server.clone();
     (client.kind, server.kind) = (CLIENT, 2);
-    let store = filled(dir.path(), &[
-        request(vec![service("b", vec![early.clone(), server.clone()])]),
-        request(vec![service("a", vec![span(1, 1, 0, "root")])]),
-        request(vec![service("b", vec![more.clone(), client.clone()])]),
-    ]);
+    let store = filled(
+        dir.path(),
+        &[
+            request(vec![service("b", vec![early.clone(), server.clone()])]),
+            request(vec![service("a", vec![span(1, 1, 0, "root")])]),
+            request(vec![service("b", vec![more.clone(), client.clone()])]),
+        ],
+    );
     store.seal().unwrap();
     for copy in [&late, &early, &more, &server] {
-        store.ingest(&request(vec![service("c", vec![copy.clone()])]), NOW).unwrap();
+        store
+            .ingest(&request(vec![service("c", vec![copy.clone()])]), NOW)
+            .unwrap();
     }
     let found = store.trace(trace_id(1)).unwrap().unwrap();
     let mut spans = spans_of(&found);
@@ -61,8 +66,13 @@ fn ingest_says_what_it_took() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = open(dir.path());
     let spans = vec![span(1, 1, 0, "a"), span(2, 2, 0, "b"), span(1, 3, 1, "c")];
-    let ingested = store.ingest(&request(vec![service("s", spans)]), NOW).unwrap();
-    assert_eq!((ingested.spans, ingested.traces, ingested.rejected), (3, 2, 0));
+    let ingested = store
+        .ingest(&request(vec![service("s", spans)]), NOW)
+        .unwrap();
+    assert_eq!(
+        (ingested.spans, ingested.traces, ingested.rejected),
+        (3, 2, 0)
+    );
     assert_eq!(ingested.message, "");
     let nothing = store.ingest(b"", NOW).unwrap();
     assert_eq!((nothing.spans, nothing.traces), (0, 0));

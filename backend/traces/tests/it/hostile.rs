@@ -1,9 +1,9 @@
 //! Bad ids, impossible times, too much of everything, and bytes that are no request.
 
-use traces::{Error, TRACE_BYTES_MAX};
+use traces::{Error, Options, Store, TRACE_BYTES_MAX};
 
 use super::otlp_requests::{
-    Change as _, MS, NOW, SECOND, T0, request, service, span, spans_of, string, trace_id,
+    Change as _, MS, NOW, SECOND, T0, pair, request, service, span, spans_of, string, trace_id,
 };
 use super::{around, asked, filled, found, number, open};
 
@@ -11,10 +11,16 @@ use super::{around, asked, filled, found, number, open};
 fn bytes_that_are_no_request_are_refused_and_nothing_of_them_is_stored() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = open(dir.path());
-    let whole = request(vec![service("s", vec![span(1, 1, 0, "a"), span(1, 2, 0, "b")])]);
+    let whole = request(vec![service(
+        "s",
+        vec![span(1, 1, 0, "a"), span(1, 2, 0, "b")],
+    )]);
     for cut in 1..whole.len() {
         let result = store.ingest(&whole[..cut], NOW);
-        assert!(matches!(result, Err(Error::Malformed(_))), "cut at {cut}: {result:?}");
+        assert!(
+            matches!(result, Err(Error::Malformed(_))),
+            "cut at {cut}: {result:?}"
+        );
     }
     assert_eq!(store.stats().records, 0);
     assert_eq!(store.trace(trace_id(1)).unwrap(), None);
@@ -30,7 +36,9 @@ fn spans_with_invalid_ids_are_refused_one_by_one() {
     spans[3].span_id = Vec::new();
     spans[4].span_id = vec![0; 8];
     spans[5].span_id = vec![9; 8];
-    let ingested = store.ingest(&request(vec![service("s", spans)]), NOW).unwrap();
+    let ingested = store
+        .ingest(&request(vec![service("s", spans)]), NOW)
+        .unwrap();
     assert_eq!((ingested.spans, ingested.rejected), (2, 4));
     assert_eq!(
         ingested.message,
@@ -39,7 +47,9 @@ fn spans_with_invalid_ids_are_refused_one_by_one() {
     assert_eq!(store.trace(trace_id(1)).unwrap().unwrap().spans, 2);
     let mut bad = span(1, 1, 0, "x");
     bad.trace_id = vec![0; 16];
-    let ingested = store.ingest(&request(vec![service("s", vec![bad])]), NOW).unwrap();
+    let ingested = store
+        .ingest(&request(vec![service("s", vec![bad])]), NOW)
+        .unwrap();
     assert_eq!((ingested.spans, ingested.rejected), (0, 1));
 }
 
@@ -51,7 +61,10 @@ fn ten_thousand_attributes_are_kept_and_each_is_found() {
         many = many.with(&format!("key.{index}"), string(&format!("value {index}")));
     }
     let sent = request(vec![service("s", vec![many])]);
-    let few = request(vec![service("s", vec![span(2, 1, 0, "few").with("key.1", string("x"))])]);
+    let few = request(vec![service(
+        "s",
+        vec![span(2, 1, 0, "few").with("key.1", string("x"))],
+    )]);
     let store = filled(dir.path(), &[sent.clone(), few]);
     for _ in 0..2 {
         assert_eq!(store.trace(trace_id(1)).unwrap().unwrap().protobuf, sent);
@@ -79,8 +92,14 @@ fn a_trace_grows_up_to_its_bound_and_the_rest_is_refused_and_said() {
         assert_eq!(store.ingest(&part(id), NOW).unwrap().rejected, 0);
     }
     let ingested = store.ingest(&part(5), NOW).unwrap();
-    assert_eq!((ingested.spans, ingested.traces, ingested.rejected), (1, 1, 1));
-    assert_eq!(ingested.message, format!("trace exceeds {TRACE_BYTES_MAX} bytes (1 spans)"));
+    assert_eq!(
+        (ingested.spans, ingested.traces, ingested.rejected),
+        (1, 1, 1)
+    );
+    assert_eq!(
+        ingested.message,
+        format!("trace exceeds {TRACE_BYTES_MAX} bytes (1 spans)")
+    );
     assert_eq!(store.trace(trace_id(1)).unwrap().unwrap().spans, 4);
     assert_eq!(store.trace(trace_id(2)).unwrap().unwrap().spans, 5);
 }
@@ -126,10 +145,38 @@ fn long_keys_and_values_are_cut_and_counted() {
     let (store, _) = open(dir.path());
     let long = "é".repeat(2_000);
     let sent = span(1, 1, 0, "long").with(&long, string(&long));
-    let ingested = store.ingest(&request(vec![service("s", vec![sent])]), NOW).unwrap();
+    let ingested = store
+        .ingest(&request(vec![service("s", vec![sent])]), NOW)
+        .unwrap();
     assert_eq!(ingested.attributes_truncated, 2);
     let stored = spans_of(&store.trace(trace_id(1)).unwrap().unwrap());
     assert_eq!(stored[0].1.attributes[0].key, "é".repeat(1_024));
     let cut = "é".repeat(1_024);
     assert_eq!(found(&store, &format!("{{ span.{cut:?} = {cut:?} }}")), [1]);
+}
+
+#[test]
+fn a_large_resource_over_many_traces_does_not_multiply() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(dir.path(), Options::default()).unwrap();
+    let mut around = service("s", (1..=100).map(|trace| span(trace, 1, 0, "a")).collect());
+    let padding = (0..1_000).map(|index| pair(&format!("key.{index}"), string(&"x".repeat(1_000))));
+    around.resource.as_mut().unwrap().attributes.extend(padding);
+    let ingested = store.ingest(&request(vec![around.clone()]), NOW).unwrap();
+    assert_eq!((ingested.spans, ingested.rejected), (65, 35));
+    assert_eq!(
+        ingested.message,
+        "resources and scopes are too large to be stored with each of the traces (35 spans)"
+    );
+    assert_eq!(store.trace(trace_id(65)).unwrap().unwrap().spans, 1);
+    assert_eq!(store.trace(trace_id(66)).unwrap(), None);
+    let padding =
+        (0..5_000).map(|index| pair(&format!("more.{index}"), string(&"x".repeat(1_000))));
+    around.resource.as_mut().unwrap().attributes.extend(padding);
+    let ingested = store.ingest(&request(vec![around]), NOW).unwrap();
+    assert_eq!(
+        (ingested.spans, ingested.rejected),
+        (0, 100),
+        "larger than a trace may be"
+    );
 }

@@ -62,7 +62,11 @@ fn search(store: &Store, query: &str) -> SearchResponse {
 fn found(store: &Store, query: &str) -> Vec<u64> {
     let response = search(store, query);
     assert_eq!(response.partial, None);
-    response.traces.iter().map(|trace| number(trace.trace_id)).collect()
+    response
+        .traces
+        .iter()
+        .map(|trace| number(trace.trace_id))
+        .collect()
 }
 
 /// What [`otlp_requests::trace_id`] made an id of.
@@ -100,6 +104,9 @@ fn values(store: &Store, tag: &str, query: Option<&str>) -> Vec<String> {
     };
     let found = store.tag_values(&request).unwrap();
     assert_eq!(found.partial, None);
-    let shown = found.values.into_iter().map(|value| format!("{} {}", value.kind, value.value));
+    let shown = found
+        .values
+        .into_iter()
+        .map(|value| format!("{} {}", value.kind, value.value));
     shown.collect()
 }

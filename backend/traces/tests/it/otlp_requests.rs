@@ -4,9 +4,7 @@ use opentelemetry_proto::tonic::common::v1::{
     AnyValue, InstrumentationScope, KeyValue, any_value::Value,
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
-use opentelemetry_proto::tonic::trace::v1::{
-    ResourceSpans, ScopeSpans, Span, Status, TracesData,
-};
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status, TracesData};
 use otlp::TraceId;
 use prost::Message as _;
 
@@ -117,13 +115,20 @@ pub(crate) fn spans_of(answer: &traces::TraceData) -> Vec<(String, Span)> {
     let mut spans = Vec::new();
     for resource_spans in decoded.resource_spans {
         let resource = resource_spans.resource.unwrap();
-        let name = resource.attributes.iter().find(|pair| pair.key == "service.name");
+        let name = resource
+            .attributes
+            .iter()
+            .find(|pair| pair.key == "service.name");
         let name = match name.and_then(|pair| pair.value.clone()?.value) {
             Some(Value::StringValue(name)) => name,
             _ => String::new(),
         };
         let scopes = resource_spans.scope_spans.into_iter();
-        spans.extend(scopes.flat_map(|scope| scope.spans).map(|span| (name.clone(), span)));
+        spans.extend(
+            scopes
+                .flat_map(|scope| scope.spans)
+                .map(|span| (name.clone(), span)),
+        );
     }
     spans
 }

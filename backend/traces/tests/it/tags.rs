@@ -2,8 +2,8 @@
 
 use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, any_value::Value};
 use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
-use traces::{Partial, Store, TagScope, TagValuesRequest, TagsRequest, TimeRange};
 use traceql::model::Scope;
+use traces::{Partial, Store, TagScope, TagValuesRequest, TagsRequest, TimeRange};
 
 use super::otlp_requests::{
     CLIENT, Change as _, MS, T0, int, pair, request, service, span, string,
@@ -34,13 +34,21 @@ fn store(dir: &std::path::Path) -> Store {
         attributes: vec![pair("link.kind", string("retry"))],
         ..Link::default()
     }];
-    let mut plain = span(1, 2, 1, "child").with("text", string("a")).with("number", int(-4));
+    let mut plain = span(1, 2, 1, "child")
+        .with("text", string("a"))
+        .with("number", int(-4));
     plain.kind = CLIENT;
     let orphan = span(2, 1, 9, "orphan").with("text", int(1));
-    let store = filled(dir, &[
-        request(vec![service("one", vec![rich]), service("two", vec![plain])]),
-        request(vec![service("three", vec![orphan])]),
-    ]);
+    let store = filled(
+        dir,
+        &[
+            request(vec![
+                service("one", vec![rich]),
+                service("two", vec![plain]),
+            ]),
+            request(vec![service("three", vec![orphan])]),
+        ],
+    );
     store.seal().unwrap();
     store
 }
@@ -51,8 +59,15 @@ fn names_are_listed_by_scope_whatever_their_type() {
     let store = store(dir.path());
     let all = names(&store, None, None);
     let expected = [
-        "Span bytes", "Span flag", "Span half", "Span list", "Span number", "Span text",
-        "Resource service.name", "Event exception.type", "Link link.kind",
+        "Span bytes",
+        "Span flag",
+        "Span half",
+        "Span list",
+        "Span number",
+        "Span text",
+        "Resource service.name",
+        "Event exception.type",
+        "Link link.kind",
     ];
     assert_eq!(all[..9], expected);
     assert_eq!((all.len(), all[9].as_str()), (9 + 25, "Intrinsic duration"));
@@ -70,7 +85,10 @@ fn a_query_narrows_to_the_spans_that_match_and_not_to_their_traces() {
     assert_eq!(narrowed, ["Span number", "Span text"]);
     let values_of = |tag, query| values(&store, tag, Some(query));
     assert_eq!(values_of("span.text", "{ kind = client }"), ["string a"]);
-    assert_eq!(values_of("resource.service.name", "{ status = error }"), ["string one"]);
+    assert_eq!(
+        values_of("resource.service.name", "{ status = error }"),
+        ["string one"]
+    );
     assert_eq!(values_of("span.text", "{ kind = producer }"), [""; 0]);
 }
 
@@ -92,7 +110,10 @@ fn values_have_the_types_with_which_they_came() {
     check("resource.text", &[]);
     check("event.exception.type", &["string E"]);
     check("link.link.kind", &["string retry"]);
-    check(".service.name", &["string one", "string three", "string two"]);
+    check(
+        ".service.name",
+        &["string one", "string three", "string two"],
+    );
 }
 
 #[test]
@@ -113,7 +134,14 @@ fn intrinsics_have_values_as_far_as_they_are_not_each_spans_own() {
     check("instrumentation:name", &["string tests"]);
     check("instrumentation:version", &["string 1"]);
     check("link:spanID", &["string 0202020202020202"]);
-    for tag in ["duration", "traceDuration", "trace:id", "span:id", "span:parentID", "link:traceID"] {
+    for tag in [
+        "duration",
+        "traceDuration",
+        "trace:id",
+        "span:id",
+        "span:parentID",
+        "link:traceID",
+    ] {
         check(tag, &[]);
     }
 }
@@ -132,7 +160,10 @@ fn a_bound_that_is_met_is_said_and_a_tag_that_is_none_is_an_error() {
     assert_eq!(found.values.len(), 1);
     assert_eq!(found.partial, Some(Partial::Values { max: 1 }));
     request.tag = "no tag".to_owned();
-    assert!(matches!(store.tag_values(&request), Err(traces::Error::Tag { .. })));
+    assert!(matches!(
+        store.tag_values(&request),
+        Err(traces::Error::Tag { .. })
+    ));
     let request = TagsRequest {
         scope: Some(TagScope::Attribute(Scope::Span)),
         query: None,

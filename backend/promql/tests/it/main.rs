@@ -1,0 +1,15 @@
+//! PromQL from outside: golden cases (`cases`), the bounds (`bounds`), and the same answers as the real Prometheus
+//! (`differential`).
+#![allow(clippy::unwrap_used)]
+#![allow(
+    clippy::print_stdout,
+    reason = "who runs the tests must know what was compared"
+)]
+
+mod bounds;
+mod cases;
+mod differential;
+mod memory;
+mod outcome;
+mod peer;
+mod world;
