@@ -35,7 +35,6 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("scrape", &["tsdb", "conventions"]),
     ("promql", &["tsdb"]),
     ("alerting", &["promql", "tsdb", "conventions"]),
-    ("alertmanager", &["conventions"]),
     ("server", &["traces", "traceql", "otlp", "conventions"]),
     ("slo", &["conventions"]),
     (
