@@ -1,6 +1,6 @@
 //! The rules half of Prometheus: files of groups, recordings and alerts, evaluated on a clock that is a parameter.
 //!
-//! [`file`] reads what Prometheus reads, [`Rules`] says which group is due and evaluates it, [`Group`] and [`rule`] hold the
+//! [`mod@file`] reads what Prometheus reads, [`Rules`] says which group is due and evaluates it, [`Group`] and [`rule`] hold the
 //! state. Queries run on `promql`, samples go to an [`Append`], what is to be notified is returned. Grouping and sending of
 //! notifications is the Alertmanager's matter, not this crate's.
 
