@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use otlp::TraceId;
-use traces::Partial;
+use traces::{Partial, TraceData};
 
 use super::{
     Shared,
@@ -39,12 +39,7 @@ pub(super) async fn first(
         let Some(found) = store.trace(id)? else {
             return Ok(StatusCode::NOT_FOUND.into_response());
         };
-        if let Some(Partial::TraceBytes { max }) = found.partial {
-            let text = format!("trace exceeds max size (max bytes: {max})");
-            return Err(Failure::new(StatusCode::UNPROCESSABLE_ENTITY, text));
-        }
-        let trace = Message::encoded(found.protobuf);
-        answer::render(format, &schema::TRACE_V1, trace)
+        answer::render(format, &schema::TRACE_V1, bare(found)?)
     };
     tempo.work.lookup(job).await
 }
@@ -61,19 +56,35 @@ pub(super) async fn second(
     let store = Arc::clone(&tempo.store);
     let job = move || {
         let found = store.trace(id)?;
-        let trace = found.as_ref().map_or(&[][..], |found| &found.protobuf);
-        let mut metrics = Message::default();
-        metrics.number(1, trace.len() as u64);
-        let mut response = Message::default();
-        response.set_bytes(1, trace);
-        response.message(2, &metrics);
-        if let Some(partial) = found.as_ref().and_then(|found| found.partial.as_ref()) {
-            response.number(3, schema::PARTIAL);
-            response.text(4, &partial.to_string());
-        }
-        answer::render(format, &schema::TRACE_BY_ID, response)
+        answer::render(format, &schema::TRACE_BY_ID, described(found.as_ref()))
     };
     tempo.work.lookup(job).await
+}
+
+/// A trace that is too large for the store has no place in the first version: it cannot say that spans are missing.
+fn bare(found: TraceData) -> Result<Message, Failure> {
+    match found.partial {
+        Some(Partial::TraceBytes { max }) => {
+            let text = format!("trace exceeds max size (max bytes: {max})");
+            Err(Failure::new(StatusCode::UNPROCESSABLE_ENTITY, text))
+        }
+        _ => Ok(Message::encoded(found.protobuf)),
+    }
+}
+
+/// `TraceByIDResponse`.
+fn described(found: Option<&TraceData>) -> Message {
+    let trace = found.map_or(&[][..], |found| &found.protobuf);
+    let mut metrics = Message::default();
+    metrics.number(1, trace.len() as u64);
+    let mut response = Message::default();
+    response.set_bytes(1, trace);
+    response.message(2, &metrics);
+    if let Some(partial) = found.and_then(|found| found.partial.as_ref()) {
+        response.number(3, schema::PARTIAL);
+        response.text(4, &partial.to_string());
+    }
+    response
 }
 
 /// The id, after the checks that Tempo makes. The range is checked but not used: it only spares Tempo reading blocks.
@@ -121,6 +132,7 @@ fn parse_id(text: &str) -> Result<TraceId, String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::json;
     use super::*;
 
     #[test]
@@ -145,5 +157,23 @@ mod tests {
         ] {
             assert_eq!(parse_id(text), Err(expected.to_owned()), "{text}");
         }
+    }
+
+    #[test]
+    fn a_trace_that_is_not_whole_is_refused_by_the_first_version_and_marked_by_the_second() {
+        let found = TraceData {
+            protobuf: Vec::new(),
+            spans: 0,
+            partial: Some(Partial::TraceBytes { max: 9 }),
+        };
+        assert_eq!(
+            json::printed(&schema::TRACE_BY_ID, described(Some(&found))),
+            r#"{"trace":{},"metrics":{},"status":"PARTIAL","message":"trace exceeds maximum size of 9 bytes, a partial trace is returned"}"#
+        );
+        let refusal = Failure::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "trace exceeds max size (max bytes: 9)",
+        );
+        assert_eq!(bare(found).err(), Some(refusal));
     }
 }

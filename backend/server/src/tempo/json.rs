@@ -258,6 +258,15 @@ fn base64(out: &mut String, bytes: &[u8]) {
     out.push('"');
 }
 
+/// A message as text, for tests of what renders one.
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+pub(super) fn printed(schema: &Schema, message: super::proto::Message) -> String {
+    let mut text = String::new();
+    print(&mut text, schema, &message.into_bytes()).unwrap();
+    text
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {

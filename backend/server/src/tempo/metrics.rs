@@ -1,9 +1,11 @@
-//! TraceQL metrics: `/api/metrics/query_range` and `/api/metrics/query`.
+//! TraceQL metrics: `/api/metrics/query_range` and `/api/metrics/query`. Both answer with JSON, whatever is accepted, as Tempo
+//! does.
 
 use std::sync::Arc;
 
-use axum::{extract::State, http::HeaderMap, response::Response};
+use axum::{extract::State, response::Response};
 use traceql::{
+    ParseError,
     metrics::{RangeQuery, Series},
     model::AttributeValue,
 };
@@ -44,43 +46,39 @@ const STEP_UNITS_NS: [u64; 6] = [
 /// The same for ranges of less than a minute.
 const STEP_UNIT_SHORT_NS: u64 = 50 * MILLISECOND_NS;
 
+/// Where Tempo looks at a query first, which its refusal shows.
+#[derive(Clone, Copy)]
+enum When {
+    /// Read for its syntax, then compiled.
+    Twice,
+    Compiled,
+}
+
 /// A range in steps.
-pub(super) async fn range(
-    State(tempo): Shared,
-    params: Params,
-    headers: HeaderMap,
-) -> Result<Response, Failure> {
+pub(super) async fn range(State(tempo): Shared, params: Params) -> Result<Response, Failure> {
     let (start_ns, end_ns) = bounds(&params, (tempo.now_ns)()).map_err(grpc)?;
     let step_ns = step(&params, start_ns, end_ns).map_err(grpc)?;
     check_steps(start_ns, end_ns, step_ns)?;
-    let query = parse(&params, "")?;
+    let query = parse(&params, When::Twice)?;
     check_range(start_ns, end_ns)?;
     let request = MetricsRequest {
         query,
         range: aligned(start_ns, end_ns, step_ns),
     };
     let exemplars_max = exemplars_max(&params);
-    let format = Format::accepted(&headers);
     let store = Arc::clone(&tempo.store);
     let job = move || {
         let response = store.query_range(&request)?;
-        answer::render(
-            format,
-            &schema::QUERY_RANGE,
-            range_message(&response, exemplars_max),
-        )
+        let message = range_message(&response, exemplars_max);
+        answer::render(Format::Json, &schema::QUERY_RANGE, message)
     };
     tempo.work.scan(job).await
 }
 
 /// One step as long as the range.
-pub(super) async fn instant(
-    State(tempo): Shared,
-    params: Params,
-    headers: HeaderMap,
-) -> Result<Response, Failure> {
+pub(super) async fn instant(State(tempo): Shared, params: Params) -> Result<Response, Failure> {
     let (start_ns, end_ns) = bounds(&params, (tempo.now_ns)()).map_err(grpc)?;
-    let query = parse(&params, "compiling query: ")?;
+    let query = parse(&params, When::Compiled)?;
     if start_ns >= end_ns {
         return Err(Failure::bad_request("end must be greater than start"));
     }
@@ -94,23 +92,27 @@ pub(super) async fn instant(
             step_ns,
         },
     };
-    let format = Format::accepted(&headers);
     let store = Arc::clone(&tempo.store);
     let job = move || {
         let response = store.query_range(&request)?;
-        answer::render(format, &schema::QUERY_INSTANT, instant_message(&response))
+        let message = instant_message(&response);
+        answer::render(Format::Json, &schema::QUERY_INSTANT, message)
     };
     tempo.work.scan(job).await
 }
 
 /// `query` is Prometheus' name of it; `q` wins.
-fn parse(params: &Params, prefix: &str) -> Result<traceql::Query, Failure> {
+fn parse(params: &Params, when: When) -> Result<traceql::Query, Failure> {
     let text = params
         .get("q")
         .or_else(|| params.get("query"))
         .unwrap_or_default();
-    let query =
-        traceql::parse(text).map_err(|error| Failure::bad_request(format!("{prefix}{error}")))?;
+    let query = traceql::parse(text).map_err(|error| match (when, &error) {
+        (When::Twice, ParseError::Empty | ParseError::Syntax { .. }) => {
+            Failure::bad_request(error.to_string())
+        }
+        _ => Failure::bad_request(format!("compiling query: {error}")),
+    })?;
     match query.is_metrics() {
         true => Ok(query),
         false => Err(traces::Error::NotMetrics.into()),
@@ -234,7 +236,8 @@ fn range_message(response: &MetricsResponse, exemplars_max: usize) -> Message {
             let mut point = Message::default();
             let id = AttributeValue::String(search::short_id(exemplar.trace_id));
             point.message(1, &schema::key_value("trace:id", &id));
-            for (key, value) in series.labels.iter().chain(&exemplar.labels) {
+            let of_span = series.labels.iter().filter(|(key, _)| is_of_spans(key));
+            for (key, value) in of_span.chain(&exemplar.labels) {
                 point.message(1, &schema::key_value(key, value));
             }
             point.double(2, exemplar.value);
@@ -260,6 +263,11 @@ fn instant_message(response: &MetricsResponse) -> Message {
     finish(message, response)
 }
 
+/// Whether a label tells what the spans were grouped by. Such names have a scope or are those of intrinsics.
+fn is_of_spans(label: &str) -> bool {
+    !["__name__", "__bucket", "p"].contains(&label)
+}
+
 fn labels(series: &Series) -> Message {
     let mut message = Message::default();
     for (key, value) in &series.labels {
@@ -280,6 +288,7 @@ fn finish(mut message: Message, response: &MetricsResponse) -> Message {
 
 #[cfg(test)]
 mod tests {
+    use super::super::json;
     use super::*;
 
     #[test]
@@ -301,5 +310,23 @@ mod tests {
         assert_eq!((range.start_ns, range.end_ns), (1_800, 3_000));
         let range = aligned(100, 300, 300);
         assert_eq!((range.start_ns, range.end_ns), (0, 300));
+    }
+
+    #[test]
+    fn an_answer_that_is_not_whole_says_so() {
+        let response = MetricsResponse {
+            series: Vec::new(),
+            metrics: traces::SearchMetrics::default(),
+            partial: Some(traces::Partial::Series { max: 7 }),
+        };
+        let expected = r#""metrics":{"completedJobs":1,"totalJobs":2},"status":"PARTIAL","message":"stopped at 7 series"}"#;
+        assert_eq!(
+            json::printed(&schema::QUERY_RANGE, range_message(&response, 1)),
+            format!(r#"{{"series":[],{expected}"#)
+        );
+        assert_eq!(
+            json::printed(&schema::QUERY_INSTANT, instant_message(&response)),
+            format!("{{{expected}")
+        );
     }
 }

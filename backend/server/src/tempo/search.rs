@@ -229,3 +229,21 @@ fn span_summary(span: &SpanSummary) -> Message {
     }
     message
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::json;
+    use super::*;
+
+    #[test]
+    fn a_search_that_met_a_bound_has_a_job_left_undone() {
+        let response = SearchResponse {
+            partial: Some(traces::Partial::Time { max_ms: 1 }),
+            ..SearchResponse::default()
+        };
+        assert_eq!(
+            json::printed(&schema::SEARCH, message(&response)),
+            r#"{"traces":[],"metrics":{"completedJobs":1,"totalJobs":2}}"#
+        );
+    }
+}

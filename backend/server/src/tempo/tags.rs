@@ -163,7 +163,7 @@ pub(super) async fn values_v2(
     };
     let range = params.search_range((tempo.now_ns)())?;
     // It must be what TraceQL takes on the left of a comparison, and nothing else.
-    traceql::parse(&format!("{{ {name} != nil }}")).map_err(|error| {
+    traceql::parse(&format!("{{{name} != nil}}")).map_err(|error| {
         Failure::bad_request(format!(
             "please provide a valid tagName: failed to parse identifier {name}: {error}"
         ))
