@@ -1,10 +1,4 @@
-//! Regular expressions: from the dialect of Prometheus (RE2) to that of the `regex` crate, anchored at both ends.
-//!
-//! What differs: `\d`, `\w`, `\s` and `\b` mean ASCII there; a set may hold `[`, `&&` and the like as they are; a brace
-//! that counts nothing is itself; `\Q…\E` quotes.
-
-use std::iter::Peekable;
-use std::str::Chars;
+//! Regular expressions of matchers and functions: Go's, anchored at both ends, of bounded size.
 
 use regex::{Regex, RegexBuilder};
 
@@ -35,125 +29,21 @@ pub(crate) fn compile(pattern: &str) -> Result<Regex, String> {
         })
 }
 
+/// In the syntax of the crate, unless it repeats too often.
 fn translate(pattern: &str) -> Result<String, String> {
-    let mut out = String::with_capacity(pattern.len() + 8);
-    let mut chars = pattern.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => escape(&mut chars, &mut out, false),
-            '[' => set(&mut chars, &mut out),
-            '{' if !counts(chars.clone())? => out.push_str("\\{"),
-            _ => out.push(c),
+    let mut excess = None;
+    let translated = go_regex::translate_counting(pattern, |counts| {
+        if excess.is_none() && counts.split(',').any(is_too_many) {
+            excess = Some(format!("invalid repeat count: `{{{counts}}}`"));
         }
-    }
-    Ok(out)
+    });
+    excess.map_or(Ok(translated), Err)
 }
 
-/// Whether what follows a brace is a repetition: `2}`, `2,}` or `2,3}`.
-fn counts(chars: Peekable<Chars<'_>>) -> Result<bool, String> {
-    let ahead: String = chars.take(16).collect();
-    let Some((inside, _)) = ahead.split_once('}') else {
-        return Ok(false);
-    };
-    let (from, to) = inside.split_once(',').unwrap_or((inside, ""));
-    let digits = |text: &str| text.chars().all(|c| c.is_ascii_digit());
-    if from.is_empty() || !digits(from) || !digits(to) {
-        return Ok(false);
-    }
-    let too_many = |text: &str| {
-        text.parse::<u32>()
-            .map_or(!text.is_empty(), |count| count > REPEATS_MAX)
-    };
-    if too_many(from) || too_many(to) {
-        return Err(format!("invalid repeat count: `{{{inside}}}`"));
-    }
-    Ok(true)
-}
-
-/// What follows a backslash.
-fn escape(chars: &mut Peekable<Chars<'_>>, out: &mut String, in_set: bool) {
-    let Some(c) = chars.next() else {
-        out.push('\\');
-        return;
-    };
-    let ascii = match c {
-        'd' => "0-9",
-        'w' => "0-9A-Za-z_",
-        's' => "\\t\\n\\f\\r ",
-        'D' => "^0-9",
-        'W' => "^0-9A-Za-z_",
-        'S' => "^\\t\\n\\f\\r ",
-        'b' if !in_set => return out.push_str("(?-u:\\b)"),
-        'B' if !in_set => return out.push_str("(?-u:\\B)"),
-        'Q' if !in_set => return quoted(chars, out),
-        _ => {
-            out.push('\\');
-            out.push(c);
-            return;
-        }
-    };
-    if in_set && !ascii.starts_with('^') {
-        out.push_str(ascii);
-    } else {
-        out.push('[');
-        out.push_str(ascii);
-        out.push(']');
-    }
-}
-
-/// Text up to `\E`, taken as it is.
-fn quoted(chars: &mut Peekable<Chars<'_>>, out: &mut String) {
-    let mut text = String::new();
-    while let Some(c) = chars.next() {
-        if c == '\\' && chars.peek() == Some(&'E') {
-            chars.next();
-            break;
-        }
-        text.push(c);
-    }
-    out.push_str(&regex::escape(&text));
-}
-
-/// A set, after its opening bracket.
-fn set(chars: &mut Peekable<Chars<'_>>, out: &mut String) {
-    out.push('[');
-    if chars.next_if_eq(&'^').is_some() {
-        out.push('^');
-    }
-    // A bracket that closes nothing yet is a member.
-    if chars.next_if_eq(&']').is_some() {
-        out.push_str("\\]");
-    }
-    while let Some(c) = chars.next() {
-        match c {
-            ']' => {
-                out.push(']');
-                return;
-            }
-            '\\' => escape(chars, out, true),
-            '[' if chars.peek() == Some(&':') => named_class(chars, out),
-            '[' => out.push_str("\\["),
-            '&' | '~' => {
-                out.push('\\');
-                out.push(c);
-            }
-            '-' if chars.peek() == Some(&'-') => out.push_str("\\-"),
-            _ => out.push(c),
-        }
-    }
-}
-
-/// `[:alpha:]` inside a set, after its bracket.
-fn named_class(chars: &mut Peekable<Chars<'_>>, out: &mut String) {
-    let rest: String = chars.clone().collect();
-    let Some(end) = rest.find(":]") else {
-        out.push_str("\\[");
-        return;
-    };
-    out.push('[');
-    for c in chars.by_ref().take(rest[..end + 2].chars().count()) {
-        out.push(c);
-    }
+fn is_too_many(count: &str) -> bool {
+    count
+        .parse::<u32>()
+        .map_or(!count.is_empty(), |count| count > REPEATS_MAX)
 }
 
 #[cfg(test)]

@@ -1,8 +1,4 @@
-//! The regular expressions of a query: from Go's dialect to that of the `regex` crate, anchored at both ends, of bounded
-//! size.
-//!
-//! What differs: `\d`, `\w`, `\s` and `\b` mean ASCII in Go; a brace that counts nothing is itself (`/users/{id}`); a set
-//! may hold `[`, `&&` and the like as they are; `\Q…\E` quotes; `\<` is no word boundary.
+//! The regular expressions of a query: Go's, anchored at both ends, of bounded size and number.
 
 use regex::RegexBuilder;
 
@@ -20,7 +16,7 @@ pub(super) fn compile(source: String, patterns: &mut usize) -> Result<Pattern, P
         )));
     }
     *patterns += 1;
-    let regex = RegexBuilder::new(&format!("^(?s:{})$", translated(&source)))
+    let regex = RegexBuilder::new(&format!("^(?s:{})$", go_regex::translate(&source)))
         .size_limit(COMPILED_BYTES_MAX)
         .build();
     match regex {
@@ -32,125 +28,6 @@ pub(super) fn compile(source: String, patterns: &mut usize) -> Result<Pattern, P
 
 fn refused(what: &str, source: String) -> ParseError {
     invalid(format!("{what}: {}", Literal::String(source)))
-}
-
-fn translated(mut rest: &str) -> String {
-    let mut out = String::with_capacity(rest.len());
-    while let Some(c) = rest.chars().next() {
-        let after = &rest[c.len_utf8()..];
-        rest = match c {
-            '\\' => escape(after, false, &mut out),
-            '[' => set(after, &mut out),
-            '{' if !is_repetition(after) => {
-                out.push_str("\\{");
-                after
-            }
-            _ => {
-                out.push(c);
-                after
-            }
-        };
-    }
-    out
-}
-
-/// What follows a backslash. Gives the rest.
-fn escape<'p>(rest: &'p str, in_set: bool, out: &mut String) -> &'p str {
-    let Some(c) = rest.chars().next() else {
-        out.push('\\');
-        return rest;
-    };
-    let after = &rest[c.len_utf8()..];
-    let (negated, members) = match c {
-        'd' => (false, "0-9"),
-        'w' => (false, "0-9A-Za-z_"),
-        's' => (false, r"\t\n\f\r "),
-        'D' => (true, "0-9"),
-        'W' => (true, "0-9A-Za-z_"),
-        'S' => (true, r"\t\n\f\r "),
-        'Q' if !in_set => {
-            let (quoted, after) = after.split_once(r"\E").unwrap_or((after, ""));
-            out.push_str(&regex::escape(quoted));
-            return after;
-        }
-        'b' | 'B' if !in_set => {
-            out.push_str(&format!(r"(?-u:\{c})"));
-            return after;
-        }
-        '<' | '>' => {
-            out.push(c);
-            return after;
-        }
-        _ => {
-            out.extend(['\\', c]);
-            return after;
-        }
-    };
-    match (negated, in_set) {
-        (false, true) => out.push_str(members),
-        (false, false) => out.push_str(&format!("[{members}]")),
-        (true, _) => out.push_str(&format!("[^{members}]")),
-    }
-    after
-}
-
-/// A set, after its opening bracket. Gives the rest.
-fn set<'p>(mut rest: &'p str, out: &mut String) -> &'p str {
-    out.push('[');
-    if let Some(after) = rest.strip_prefix('^') {
-        out.push('^');
-        rest = after;
-    }
-    // A bracket that has nothing to close is a member.
-    if let Some(after) = rest.strip_prefix(']') {
-        out.push_str(r"\]");
-        rest = after;
-    }
-    while let Some(c) = rest.chars().next() {
-        let after = &rest[c.len_utf8()..];
-        rest = match c {
-            ']' => {
-                out.push(']');
-                return after;
-            }
-            '\\' => escape(after, true, out),
-            '[' => match named_class(rest) {
-                Some((class, after)) => {
-                    out.push_str(class);
-                    after
-                }
-                None => {
-                    out.push_str(r"\[");
-                    after
-                }
-            },
-            '&' | '~' | '-' if after.starts_with(c) => {
-                out.extend(['\\', c]);
-                after
-            }
-            _ => {
-                out.push(c);
-                after
-            }
-        };
-    }
-    rest
-}
-
-/// `[:alpha:]`.
-fn named_class(rest: &str) -> Option<(&str, &str)> {
-    let end = rest.strip_prefix("[:")?.find(":]")?;
-    rest.split_at_checked("[:".len() + end + ":]".len())
-}
-
-/// Whether what follows a brace counts: `2}`, `2,}`, `2,3}`.
-fn is_repetition(rest: &str) -> bool {
-    let Some((inside, _)) = rest.split_once('}') else {
-        return false;
-    };
-    let (from, to) = inside.split_once(',').unwrap_or((inside, ""));
-    let digits = |text: &str| text.chars().all(|c| c.is_ascii_digit());
-    !from.is_empty() && digits(from) && digits(to)
 }
 
 #[cfg(test)]
