@@ -13,9 +13,9 @@ use crate::{Field, Intrinsic, Literal};
 const ID_BYTES_MAX: usize = 16;
 const HEXADECIMAL: &[u8; 16] = b"0123456789abcdef";
 
-/// A trace with what is computed of the whole of it, when it is asked for.
-pub(crate) struct Seen<'t, T: Trace> {
-    pub(crate) trace: &'t T,
+/// A trace with what is computed of the whole of it, when it is asked for: once, however many spans are read.
+pub struct Seen<'t, T: Trace> {
+    pub trace: &'t T,
     tree: OnceCell<Tree>,
     bounds_ns: OnceCell<(u64, u64)>,
     root: OnceCell<Option<(String, String)>>,
@@ -29,13 +29,20 @@ enum IdForm {
 }
 
 impl<'t, T: Trace> Seen<'t, T> {
-    pub(crate) fn new(trace: &'t T) -> Self {
+    pub fn new(trace: &'t T) -> Self {
         Self {
             trace,
             tree: OnceCell::new(),
             bounds_ns: OnceCell::new(),
             root: OnceCell::new(),
         }
+    }
+
+    /// The value of a field that a search answer shows of a span: an array with all elements, but as a lone value if it has
+    /// one only; of several events or links the first.
+    pub fn read(&self, field: &Field, index: usize) -> Option<AttributeValue> {
+        let value = self.whole(field, index, &self.trace.span(index));
+        (!value.is_nil()).then(|| value.shown())
     }
 
     pub(crate) fn tree(&self) -> &Tree {
@@ -226,13 +233,6 @@ fn take_id(id: &[u8], shown: IdForm, take: &mut dyn FnMut(Datum<'_>) -> bool) ->
 }
 
 impl Field {
-    /// The value that a search answer shows of a span: an array with all elements, but as a lone value if it has one only; of
-    /// several events or links the first.
-    pub fn read<T: Trace>(&self, trace: &T, index: usize) -> Option<AttributeValue> {
-        let value = Seen::new(trace).whole(self, index, &trace.span(index));
-        (!value.is_nil()).then(|| value.shown())
-    }
-
     fn is_array<S: Span>(&self, span: &S) -> bool {
         match self {
             Self::Attribute {

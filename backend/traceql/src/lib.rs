@@ -22,6 +22,7 @@ pub use ast::{
 };
 pub use candidates::{CONJUNCTIONS_MAX, Candidates, Condition, Conjunction};
 pub use evaluate::{Match, SpanSet};
+pub use fields::Seen;
 pub use literal::Literal;
 pub use parser::{
     LIST_MAX, NESTING_MAX, OPERATORS_MAX, PATTERNS_MAX, ParseError, QUERY_BYTES_MAX, parse,

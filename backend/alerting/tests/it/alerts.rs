@@ -144,10 +144,7 @@ fn a_long_alert_is_restored_after_a_restart() {
     run(&mut world, 0, 20 * MINUTE_MS, |_| 1.0);
     assert_eq!(state(&world), State::Pending);
     // Ten minutes of nothing, then the same rules over the same samples.
-    let mut again = World {
-        memory: std::mem::take(&mut world.memory),
-        ..World::new(&yaml)
-    };
+    let mut again = World::over(world.memory, &yaml);
     let from_ms = 30 * MINUTE_MS;
     run(&mut again, from_ms, from_ms + 15_000, |_| 1.0);
     let active_at_ms = again.rules.groups()[0].rules()[0]

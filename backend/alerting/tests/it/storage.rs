@@ -76,12 +76,21 @@ impl Append for Memory {
 pub(crate) struct World {
     pub(crate) memory: Memory,
     pub(crate) rules: Rules,
-    pub(crate) engine: promql::Engine,
+    engine: promql::Engine,
+    external_labels: Labels,
 }
 
 impl World {
     pub(crate) fn new(yaml: &str) -> Self {
-        let mut world = Self::default();
+        Self::over(Memory::default(), yaml)
+    }
+
+    /// The same rules over samples that are there already.
+    pub(crate) fn over(memory: Memory, yaml: &str) -> Self {
+        let mut world = Self {
+            memory,
+            ..Self::default()
+        };
         world.apply(yaml);
         world
     }
@@ -93,25 +102,27 @@ impl World {
 
     /// Evaluates all groups at this time.
     pub(crate) fn at(&mut self, t_ms: i64) -> Vec<Notification> {
-        let with = Surroundings {
-            engine: &self.engine,
-            source: &self.memory,
-            append: &self.memory,
-            external_labels: &Labels::default(),
-            external_url: "http://prometheus",
-        };
+        let with = surroundings(&self.memory, &self.engine, &self.external_labels);
         self.rules.evaluate_all(t_ms, &with)
     }
 
     /// Evaluates the groups that are due by this time.
     pub(crate) fn tick(&mut self, now_ms: i64) -> Vec<Notification> {
-        let with = Surroundings {
-            engine: &self.engine,
-            source: &self.memory,
-            append: &self.memory,
-            external_labels: &Labels::default(),
-            external_url: "http://prometheus",
-        };
+        let with = surroundings(&self.memory, &self.engine, &self.external_labels);
         self.rules.tick(now_ms, &with)
+    }
+}
+
+fn surroundings<'s>(
+    memory: &'s Memory,
+    engine: &'s promql::Engine,
+    external_labels: &'s Labels,
+) -> Surroundings<'s> {
+    Surroundings {
+        engine,
+        source: memory,
+        append: memory,
+        external_labels,
+        external_url: "http://prometheus",
     }
 }

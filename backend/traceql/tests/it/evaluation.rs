@@ -5,7 +5,7 @@ mod metrics;
 mod structure;
 
 use traceql::model::{AttributeValue, Kind, Scope};
-use traceql::{parse, parse_field};
+use traceql::{Seen, parse, parse_field};
 
 use crate::trace::{Attribute, Made, span};
 
@@ -269,7 +269,7 @@ fn fields_are_read_as_answers_show_them() {
         (".nothing", 0, None),
     ] {
         assert_eq!(
-            parse_field(field).unwrap().read(&trace, index),
+            Seen::new(&trace).read(&parse_field(field).unwrap(), index),
             expected,
             "{field}"
         );

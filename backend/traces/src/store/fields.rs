@@ -3,7 +3,7 @@
 
 use otlp::SpanId;
 use traceql::model::{AttributeValue, Scope, Span as _, Trace as _, Value};
-use traceql::{Field, Intrinsic};
+use traceql::{Field, Intrinsic, Seen};
 
 use super::search::service_name;
 use crate::joined::{JoinedSpan, JoinedTrace};
@@ -13,11 +13,12 @@ const COMPUTED_SPANS_MAX: usize = 1_000;
 
 /// Each element of an array, of each event and link. Ids and durations of spans, which each span has for itself, have none.
 pub(super) fn each_value(
-    trace: &JoinedTrace<'_>,
+    seen: &Seen<'_, JoinedTrace<'_>>,
     index: usize,
     field: &Field,
     each: &mut dyn FnMut(Value<'_>),
 ) {
+    let trace = seen.trace;
     let span = trace.span(index);
     match field {
         Field::Attribute { scope, key } => {
@@ -39,7 +40,7 @@ pub(super) fn each_value(
             | Intrinsic::ChildCount,
         ) => {
             if trace.len() <= COMPUTED_SPANS_MAX
-                && let Some(AttributeValue::Int(number)) = field.read(trace, index)
+                && let Some(AttributeValue::Int(number)) = seen.read(field, index)
             {
                 each(Value::Int(number));
             }

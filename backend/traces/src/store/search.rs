@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use conventions::resource::SERVICE_NAME;
 use traceql::model::{AttributeValue, Scope, Span as _, Status, Trace as _, Value};
-use traceql::{Field, Intrinsic, Match, SpanSet};
+use traceql::{Field, Intrinsic, Match, Seen, SpanSet};
 
 use super::scan::{Visitor, Walk};
 use super::{Error, Store};
@@ -118,6 +118,7 @@ fn summary(
     let root = trace.root().map(|index| trace.span(index));
     let spans_max = request.spans_per_spanset.min(SPANS_PER_SPANSET_MAX);
     let span_sets = found.spansets.iter().take(SPANSETS_MAX);
+    let seen = Seen::new(trace);
     TraceSummary {
         trace_id: trace.id(),
         root_service_name: root.as_ref().map(service_name).unwrap_or_default(),
@@ -125,14 +126,14 @@ fn summary(
         start_ns,
         duration_ns: end_ns - start_ns,
         span_sets: span_sets
-            .map(|set| span_set(trace, set, shown, spans_max))
+            .map(|set| span_set(&seen, set, shown, spans_max))
             .collect(),
         service_stats: service_stats(trace),
     }
 }
 
 fn span_set(
-    trace: &JoinedTrace<'_>,
+    seen: &Seen<'_, JoinedTrace<'_>>,
     set: &SpanSet,
     shown: &[Field],
     spans_max: usize,
@@ -140,21 +141,21 @@ fn span_set(
     let spans = set.spans.iter().take(spans_max);
     SpanSetSummary {
         spans: spans
-            .map(|index| span_summary(trace, *index, shown))
+            .map(|index| span_summary(seen, *index, shown))
             .collect(),
         matched: set.spans.len(),
         attributes: set.attributes.clone(),
     }
 }
 
-fn span_summary(trace: &JoinedTrace<'_>, index: usize, shown: &[Field]) -> SpanSummary {
-    let span = trace.span(index);
+fn span_summary(seen: &Seen<'_, JoinedTrace<'_>>, index: usize, shown: &[Field]) -> SpanSummary {
+    let span = seen.trace.span(index);
     let is_named = shown.contains(&Field::Intrinsic(Intrinsic::Name));
     let mut attributes: Vec<(String, AttributeValue)> = Vec::new();
     for field in shown.iter().filter(|field| is_attribute(field)) {
         let key = field.shown_key();
         if attributes.iter().all(|(known, _)| *known != key)
-            && let Some(value) = field.read(trace, index)
+            && let Some(value) = seen.read(field, index)
         {
             attributes.push((key, value));
         }

@@ -113,8 +113,9 @@ struct Seen<'r> {
 impl Visitor for Seen<'_> {
     fn trace(&mut self, trace: &JoinedTrace<'_>) -> ControlFlow<Partial> {
         let (field, values, limit) = (&self.field, &mut self.values, self.limit);
+        let seen = traceql::Seen::new(trace);
         matching(trace, self.query, |index| {
-            fields::each_value(trace, index, field, &mut |value| {
+            fields::each_value(&seen, index, field, &mut |value| {
                 if values.count < limit {
                     values.add(value);
                 }
