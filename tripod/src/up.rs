@@ -133,9 +133,14 @@ fn run(options: &Options) -> anyhow::Result<()> {
             Ok(backend) => backend,
             Err(error) => return (Err(error), None),
         };
-        let served = serve(options, &data, &addresses, &otlp, |system| {
-            table::render(&system.run, &traces_url, started.elapsed())
-        });
+        let served = serve(
+            options,
+            &data,
+            &addresses,
+            &otlp,
+            started,
+            |system, ready_after| table::render(&system.run, &traces_url, ready_after),
+        );
         (served.await, Some(backend))
     });
     // The backend outlives the telemetry of its own process, whose last spans go through it.
@@ -151,26 +156,24 @@ fn run(options: &Options) -> anyhow::Result<()> {
     outcome
 }
 
-/// Runs the system until it is told to stop. `greet` is what the terminal shows when it is ready.
+/// Runs the system until it is told to stop. `greet` is what the terminal shows when it is ready, so long after `started`.
 async fn serve(
     options: &Options,
     data: &Data,
     addresses: &Addresses,
     otlp: &Otlp,
-    greet: impl FnOnce(&System) -> String,
+    started: Instant,
+    greet: impl FnOnce(&System, Duration) -> String,
 ) -> anyhow::Result<()> {
-    let started = Instant::now();
     let stop = stop_on_signal()?;
     let system = tokio::select! {
         system = System::start(options, data, addresses, otlp) => system?,
         // Nothing serves yet, so there is nothing to drain: what was started ends with the runtime.
         () = stop.cancelled() => return Ok(()),
     };
-    print(&mut io::stdout(), &greet(&system));
-    tracing::info!(
-        ready_ms = started.elapsed().as_millis() as u64,
-        "system is ready"
-    );
+    let ready_after = started.elapsed();
+    print(&mut io::stdout(), &greet(&system, ready_after));
+    tracing::info!(ready_ms = ready_after.as_millis() as u64, "system is ready");
     stop.cancelled().await;
     system.stop().await;
     Ok(())
