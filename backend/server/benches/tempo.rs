@@ -1,8 +1,8 @@
 //! Ours and the real Tempo over HTTP with the same traces, in one run: a trace by its id, and searches by attributes.
 //!
 //! Both hold what they were just given, Tempo in its live store, queried by one client on one connection. `SPANS` (200,000)
-//! says how many, 6.5 in a trace, in the order of time. Without `tempo` at hand only ours is measured; without `--bench`
-//! nothing is.
+//! says how many, 6.5 in a trace, each trace begun a moment before it was sent. Without `tempo` at hand only ours is measured;
+//! without `--bench` nothing is.
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 #[path = "../tests/it/client.rs"]
@@ -26,13 +26,14 @@ use serde_json::Value;
 use serving::Ours;
 
 const SPANS_DEFAULT: usize = 200_000;
+/// Traces of one request to Tempo.
 const BATCH: usize = 100;
-/// Younger than two minutes when they arrive: Tempo does not search what is older at once.
-const SPREAD_S: u64 = 60;
+/// How long before it is sent a trace begins, at most. Tempo does not search at once what is minutes old when it arrives.
+const AGE_NS_MAX: u64 = 2_000_000_000;
 const READS: usize = 1_000;
 const SEARCHES_EACH: usize = 7;
-const SEARCHABLE_DEADLINE: Duration = Duration::from_secs(300);
-const POLL: Duration = Duration::from_millis(200);
+const SEARCHABLE_DEADLINE: Duration = Duration::from_secs(600);
+const POLL: Duration = Duration::from_secs(1);
 /// From rare to everywhere; each returns 20 traces at most: of ours the most recent, of Tempo's any.
 const SEARCHES: [&str; 8] = [
     "{ span.tripod.job.attempt = 4 && span.mixed = \"7\" && statusMessage = \"boom\" }",
@@ -58,44 +59,23 @@ fn main() {
         return;
     }
     let tempo = Tempo::start();
-    let now_s = system_ns() / 1_000_000_000;
-    let start_s = now_s - SPREAD_S - 10;
-    let traces = traces(start_s);
-    let spans: usize = traces.iter().map(|trace| trace.spans).sum();
-    println!("{} traces, {spans} spans", traces.len());
-    let range = (start_s.to_string(), (now_s - 1).to_string());
     let ours = Ours::start(system_ns);
-    let begun = Instant::now();
-    for trace in &traces {
-        ours.store.ingest(&trace.request, system_ns()).unwrap();
-    }
-    println!(
-        "ours took {:.0} spans/s in, one trace at a time",
-        spans as f64 / begun.elapsed().as_secs_f64()
-    );
+    let filled = fill(&ours, tempo.as_ref());
     let Some(tempo) = tempo else {
-        let rows = measure(&mut Client::new(ours.address), &traces, &range);
+        let rows = measure(&mut Client::new(ours.address), &filled);
         return rows
             .iter()
             .for_each(|row| println!("{:<90} {:>9.2} ms", row.name, row.ms));
     };
-    let mut push = Client::new(tempo.otlp);
-    for batch in traces.chunks(BATCH) {
-        let request: Vec<u8> = batch
-            .iter()
-            .flat_map(|trace| trace.request.clone())
-            .collect();
-        tempo.push(&mut push, &request);
-    }
-    let rows = measure(&mut Client::new(ours.address), &traces, &range);
     let mut client = Client::new(tempo.api);
-    wait_until_searchable(&mut client, traces.len(), &range);
+    wait_until_searchable(&mut client, &filled);
+    let rows = measure(&mut Client::new(ours.address), &filled);
     let version: Value = serde_json::from_slice(&client.get("/api/status/buildinfo").body).unwrap();
     println!(
         "{:<90} {:>9} {:>9} {:>7}",
         "", "ours ms", "tempo ms", "ratio"
     );
-    for (ours, theirs) in rows.into_iter().zip(measure(&mut client, &traces, &range)) {
+    for (ours, theirs) in rows.into_iter().zip(measure(&mut client, &filled)) {
         let is_met = match ours.asked {
             Asked::Read => ours.ms <= READ_MS_MAX,
             Asked::Search => ours.ms <= SEARCH_RATIO_MAX * theirs.ms,
@@ -113,21 +93,59 @@ fn main() {
     println!("tempo {}", version["version"]);
 }
 
-/// As many as have the spans that are asked for.
-fn traces(start_s: u64) -> Vec<Generated> {
+/// What both have.
+struct Filled {
+    trace_ids: Vec<[u8; 16]>,
+    spans: usize,
+    /// Unix seconds around everything.
+    range: (String, String),
+}
+
+/// Gives both the same traces, as many as have the spans that are asked for.
+fn fill(ours: &Ours, tempo: Option<&Tempo>) -> Filled {
     let asked = env::var("SPANS").ok().and_then(|text| text.parse().ok());
-    let mut left = asked.unwrap_or(SPANS_DEFAULT);
+    let asked = asked.unwrap_or(SPANS_DEFAULT);
+    let mut push = tempo.map(|tempo| Client::new(tempo.otlp));
     let mut random = Random(11);
-    let mut traces = Vec::new();
-    while left > 0 {
-        let offset_ns = random.below(SPREAD_S * 1_000_000_000);
-        let trace = data::trace(&mut random, start_s * 1_000_000_000 + offset_ns);
-        left = left.saturating_sub(trace.spans);
-        traces.push((offset_ns, trace));
+    let start_s = (system_ns() - AGE_NS_MAX) / 1_000_000_000;
+    let (mut trace_ids, mut spans) = (Vec::new(), 0);
+    let (mut taken, mut taken_by_tempo) = (Duration::ZERO, Duration::ZERO);
+    while spans < asked {
+        let now_ns = system_ns();
+        let batch: Vec<Generated> = (0..BATCH)
+            .map(|_| {
+                let start_ns = now_ns - AGE_NS_MAX + random.below(AGE_NS_MAX);
+                data::trace(&mut random, start_ns)
+            })
+            .collect();
+        let begun = Instant::now();
+        for trace in &batch {
+            ours.store.ingest(&trace.request, now_ns).unwrap();
+            trace_ids.push(trace.trace_id);
+            spans += trace.spans;
+        }
+        taken += begun.elapsed();
+        if let (Some(tempo), Some(push)) = (tempo, &mut push) {
+            let parts: Vec<&[u8]> = batch.iter().map(|trace| &trace.request[..]).collect();
+            let request = parts.concat();
+            let begun = Instant::now();
+            tempo.push(push, &request);
+            taken_by_tempo += begun.elapsed();
+        }
     }
-    // In the order in which they would arrive.
-    traces.sort_by_key(|(offset_ns, _)| *offset_ns);
-    traces.into_iter().map(|(_, trace)| trace).collect()
+    println!("{} traces, {spans} spans", trace_ids.len());
+    println!(
+        "ours took {:.0} spans/s in, one trace at a time; tempo {:.0}, {BATCH} at a time",
+        spans as f64 / taken.as_secs_f64(),
+        spans as f64 / taken_by_tempo.as_secs_f64()
+    );
+    // A trace may last longer than its age.
+    let end_s = system_ns() / 1_000_000_000 + 60;
+    Filled {
+        trace_ids,
+        spans,
+        range: (start_s.to_string(), end_s.to_string()),
+    }
 }
 
 struct Row {
@@ -144,7 +162,7 @@ enum Asked {
     Metrics,
 }
 
-fn measure(client: &mut Client, traces: &[Generated], range: &(String, String)) -> Vec<Row> {
+fn measure(client: &mut Client, filled: &Filled) -> Vec<Row> {
     let mut rows = Vec::new();
     for (form, headers) in [
         ("JSON", &[][..]),
@@ -152,12 +170,8 @@ fn measure(client: &mut Client, traces: &[Generated], range: &(String, String)) 
     ] {
         let mut random = Random(3);
         let times = (0..READS).map(|_| {
-            let trace = &traces[random.below(traces.len() as u64) as usize];
-            let id: String = trace
-                .trace_id
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
+            let trace_id = &filled.trace_ids[random.below(filled.trace_ids.len() as u64) as usize];
+            let id: String = trace_id.iter().map(|byte| format!("{byte:02x}")).collect();
             let begun = Instant::now();
             let answer = client.ask("GET", &format!("/api/traces/{id}"), headers, &[]);
             assert_eq!(answer.status, 200);
@@ -182,8 +196,8 @@ fn measure(client: &mut Client, traces: &[Generated], range: &(String, String)) 
                 let query = format!("{query} with(question={index})");
                 let parameters = [
                     ("q", query.as_str()),
-                    ("start", &range.0),
-                    ("end", &range.1),
+                    ("start", &filled.range.0),
+                    ("end", &filled.range.1),
                 ];
                 let target = target(path, &parameters);
                 let begun = Instant::now();
@@ -209,25 +223,30 @@ fn sorted(mut times: Vec<Duration>) -> Vec<f64> {
         .collect()
 }
 
-fn wait_until_searchable(client: &mut Client, traces: usize, range: &(String, String)) {
+/// Until it counts every span.
+fn wait_until_searchable(client: &mut Client, filled: &Filled) {
     let deadline = Instant::now() + SEARCHABLE_DEADLINE;
-    let limit = traces.to_string();
-    let parameters = [
-        ("q", "{}"),
-        ("limit", limit.as_str()),
-        ("start", &range.0),
-        ("end", &range.1),
-    ];
-    loop {
-        let answer = client.get(&target("/api/search", &parameters));
-        let found: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        if found["traces"]
-            .as_array()
-            .is_some_and(|found| found.len() == traces)
-        {
+    for look in 0.. {
+        // Never the same question twice here either.
+        let query = format!("{{}} | count_over_time() with(look={look})");
+        let parameters = [
+            ("q", query.as_str()),
+            ("start", &filled.range.0),
+            ("end", &filled.range.1),
+        ];
+        let answer = client.get(&target("/api/metrics/query_range", &parameters));
+        let counted: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let samples = counted["series"][0]["samples"].as_array();
+        let values = samples.into_iter().flatten();
+        let spans: f64 = values.filter_map(|sample| sample["value"].as_f64()).sum();
+        if spans as usize == filled.spans {
             return;
         }
-        assert!(Instant::now() < deadline, "tempo does not find all traces");
+        assert!(
+            Instant::now() < deadline,
+            "tempo finds {spans} spans of {}",
+            filled.spans
+        );
         thread::sleep(POLL);
     }
 }

@@ -81,7 +81,7 @@ impl Tempo {
     }
 }
 
-/// Loopback only, nothing outside the folder, and nothing that keeps fresh data from being searched.
+/// Loopback only, nothing outside the folder, no limit on what it takes, and nothing that keeps fresh data from being searched.
 fn configuration(folder: &TempDir, api: SocketAddr, otlp: SocketAddr) -> String {
     let folder = folder.path().display();
     let (grpc, members) = (free_address(), free_address());
@@ -95,6 +95,8 @@ fn configuration(folder: &TempDir, api: SocketAddr, otlp: SocketAddr) -> String 
          wal: {{path: '{folder}/live'}}, shutdown_marker_dir: '{folder}/marker', ring: {ring}, \
          partition_ring: {{kvstore: {{store: inmemory}}}}}}\n\
          query_frontend: {{query_end_cutoff: 0s}}\n\
+         overrides: {{defaults: {{ingestion: {{rate_limit_bytes: 1000000000, burst_size_bytes: 1000000000, \
+         max_traces_per_user: 0}}}}}}\n\
          storage: {{trace: {{backend: local, wal: {{path: '{folder}/wal'}}, local: {{path: '{folder}/blocks'}}}}}}\n\
          backend_scheduler: {{local_work_path: '{folder}/scheduler'}}\n\
          backend_worker: {{ring: {ring}}}\n\
