@@ -29,6 +29,7 @@ pub(super) enum Kind {
     String,
     Bytes,
     Bool,
+    /// Whether the wire has it fixed or not.
     Uint32,
     /// Signed, a string in JSON.
     Int64,
@@ -150,6 +151,9 @@ fn print_value(
         }
         (Kind::Uint32, Value::Number(number)) => {
             out.push_str(itoa::Buffer::new().format(number as u32))
+        }
+        (Kind::Uint32, Value::Fixed32(number)) => {
+            out.push_str(itoa::Buffer::new().format(number));
         }
         (Kind::Int64, Value::Number(number)) => {
             quoted(out, itoa::Buffer::new().format(number as i64))
@@ -308,6 +312,15 @@ mod tests {
         let mut out = String::new();
         print(&mut out, &schema::KEY_VALUE, &pair.into_bytes()).unwrap();
         assert_eq!(out, r#"{"value":{"intValue":"0"}}"#);
+    }
+
+    #[test]
+    fn flags_are_a_number_although_the_wire_has_them_fixed() {
+        // Field 16 of a span: tag 133 with type 5, then 0x0301 in four bytes.
+        let span = [0x85, 0x01, 0x01, 0x03, 0, 0];
+        let mut out = String::new();
+        print(&mut out, &schema::SPAN, &span).unwrap();
+        assert_eq!(out, r#"{"flags":769,"status":{}}"#);
     }
 
     #[test]

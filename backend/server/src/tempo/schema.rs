@@ -53,7 +53,7 @@ static SCOPE: Schema = Schema(&[
     many("attributes", 3, &KEY_VALUE),
     optional("droppedAttributesCount", 4, Uint32),
 ]);
-static SPAN: Schema = Schema(&[
+pub(super) static SPAN: Schema = Schema(&[
     optional("traceId", 1, Bytes),
     optional("spanId", 2, Bytes),
     optional("traceState", 3, String),

@@ -425,6 +425,16 @@ fn spans_of_json(body: &[u8]) -> Value {
     for resource in resources.and_then(Value::as_array).into_iter().flatten() {
         for scope in resource["scopeSpans"].as_array().unwrap() {
             for span in scope["spans"].as_array().unwrap() {
+                let mut span = span.clone();
+                // Tempo's storage keeps no flags.
+                let links = span["links"].as_array_mut().map(std::mem::take);
+                let mut links = links.unwrap_or_default();
+                for flagged in links.iter_mut().chain([&mut span]) {
+                    flagged.as_object_mut().unwrap().remove("flags");
+                }
+                if !links.is_empty() {
+                    span["links"] = Value::Array(links);
+                }
                 spans.push(json!({
                     "resource": resource["resource"], "scope": scope["scope"], "span": span,
                 }));
@@ -472,6 +482,9 @@ fn spans_of_protobuf(trace: &TracesData) -> Value {
                     .iter()
                     .map(|byte| format!("{byte:02x}"))
                     .collect::<String>();
+                // Tempo's storage keeps no flags.
+                span.flags = 0;
+                span.links.iter_mut().for_each(|link| link.flags = 0);
                 // One with nothing set says the same as none.
                 span.status.get_or_insert_default();
                 let attributes = sorted(&std::mem::take(&mut span.attributes));

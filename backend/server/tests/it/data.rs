@@ -150,6 +150,7 @@ fn span(
         parent_span_id: parent
             .map(|(_, parent)| parent.span_id.clone())
             .unwrap_or_default(),
+        flags: [0, 0x101, 0x301][random.below(3) as usize],
         kind,
         start_time_unix_nano: start,
         end_time_unix_nano: end,
@@ -266,6 +267,7 @@ fn decorate(random: &mut Random, span: &mut Span) {
             span_id: vec![7; 8],
             trace_state: "tripod=t:1".to_owned(),
             attributes: vec![text("link.kind", "follows")],
+            flags: 0x101,
             ..Link::default()
         });
     }
