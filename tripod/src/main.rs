@@ -1,5 +1,5 @@
 //! The one binary: `tripod up` runs the whole system, `tripod gateway|task-service|worker` one process of it, `tripod show`
-//! prints one trace, `tripod slo` makes rules of objectives.
+//! prints one trace, `tripod verify` proves the system, `tripod slo` makes rules of objectives.
 //!
 //! Thin: it reads the command line and hands over. Each process's own flags are read by `runtime`.
 
@@ -11,6 +11,7 @@ mod show;
 mod slo;
 mod supervised;
 mod up;
+mod verify;
 
 #[derive(Parser)]
 #[command(
@@ -23,6 +24,8 @@ enum Command {
     Up(up::Options),
     /// Prints one trace of a running system as a waterfall
     Show(show::Options),
+    /// Plays the scenarios on a system and proves what it claims
+    Verify(verify::Options),
     /// Objective files: check them, make their rules, explain their alerts
     #[command(subcommand)]
     Slo(slo::Command),
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
     match Command::parse() {
         Command::Up(options) => up::main(options),
         Command::Show(options) => show::main(options),
+        Command::Verify(options) => verify::main(options),
         Command::Slo(command) => slo::main(command),
         Command::Gateway(forwarded) => process::<gateway::Gateway>(forwarded),
         Command::TaskService(forwarded) => process::<task_service::TaskService>(forwarded),

@@ -7,6 +7,7 @@
 use std::{
     fs::{File, OpenOptions},
     io,
+    net::SocketAddr,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -21,13 +22,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use addresses::{Addresses, Auto, Ports};
-use backend::Backend;
+use backend::{Backend, Reloader};
 use child::{Child, Spec};
 use data::{Data, Keys};
 use log_file::LogFile;
 use run_file::RunFile;
 
-pub(crate) use run_file::Run;
+pub(crate) use run_file::{NAME as RUN_FILE, Run};
 
 use crate::print;
 
@@ -35,6 +36,7 @@ mod addresses;
 mod backend;
 mod child;
 mod data;
+mod deploy;
 mod log_file;
 mod run_file;
 mod table;
@@ -83,9 +85,19 @@ pub(crate) struct Options {
     /// Folder with the configuration of the real components, read instead of the built-in one
     #[arg(long, value_name = "DIR")]
     deploy: Option<PathBuf>,
+    /// `virtual`: scrape and evaluate only when told over HTTP, at simulated instants
+    #[arg(long, value_name = "real|virtual", value_enum, default_value_t = Clock::Real)]
+    clock: Clock,
     /// Let the processes take faults on their admin listeners
     #[arg(long)]
     allow_faults: bool,
+}
+
+/// What scraping, rules and alerts run on. Requests, spans and log lines always have real time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Clock {
+    Real,
+    Virtual,
 }
 
 /// Runs the system until Ctrl-C or SIGTERM.
@@ -125,18 +137,24 @@ fn run(options: &Options) -> anyhow::Result<()> {
     let (outcome, backend) = runtime.block_on(async {
         let settings = backend::Settings {
             addresses: &addresses,
-            traces: data.traces(),
+            data: &data,
             deploy: options.deploy.as_deref(),
+            is_virtual: options.clock == Clock::Virtual,
             metrics: guard.metrics(),
         };
         let backend = match Backend::start(settings).await {
             Ok(backend) => backend,
             Err(error) => return (Err(error), None),
         };
+        let reloader = backend.reloader(options.deploy.as_deref());
+        if let Err(error) = reload_on_hangup(reloader) {
+            return (Err(error), Some(backend));
+        }
         let served = serve(
             options,
             &data,
             &addresses,
+            backend.clock(),
             &otlp,
             started,
             |system, ready_after| table::render(&system.run, &traces_url, ready_after),
@@ -161,13 +179,14 @@ async fn serve(
     options: &Options,
     data: &Data,
     addresses: &Addresses,
+    clock: Option<SocketAddr>,
     otlp: &Otlp,
     started: Instant,
     greet: impl FnOnce(&System, Duration) -> String,
 ) -> anyhow::Result<()> {
     let stop = stop_on_signal()?;
     let system = tokio::select! {
-        system = System::start(options, data, addresses, otlp) => system?,
+        system = System::start(options, data, addresses, clock, otlp) => system?,
         // Nothing serves yet, so there is nothing to drain: what was started ends with the runtime.
         () = stop.cancelled() => return Ok(()),
     };
@@ -215,6 +234,7 @@ impl System {
         options: &Options,
         data: &Data,
         addresses: &Addresses,
+        clock: Option<SocketAddr>,
         otlp: &Otlp,
     ) -> anyhow::Result<Self> {
         let keys = data.keys()?;
@@ -227,7 +247,7 @@ impl System {
             .await
             .context("DynamoDB and SQS do not start")?;
 
-        let run = Run::new(addresses, data.path(), &keys.dev);
+        let run = Run::new(addresses, clock, data.path(), &keys.dev);
         let unwritable = || format!("data folder {} cannot be written", data.path().display());
         let run_file = Arc::new(RunFile::create(run.clone()).with_context(unwritable)?);
         let children = start_children(options, data, addresses, otlp, &keys, &run_file)?;
@@ -275,36 +295,35 @@ fn start_children(
 ) -> anyhow::Result<Vec<Child>> {
     let aws = format!("http://{}", addresses.aws);
     let token = new_secret()?;
-    let start =
-        |service: &'static str, admin: std::net::SocketAddr, settings: &[(&str, String)]| {
-            let mut environment = vec![
-                ("TRIPOD_ADMIN_LISTEN".to_owned(), admin.to_string()),
-                // Credentials of a real account never reach a process that talks to the embedded endpoint.
-                ("AWS_ENDPOINT_URL".to_owned(), aws.clone()),
-                ("AWS_REGION".to_owned(), REGION.to_owned()),
-                ("AWS_ACCESS_KEY_ID".to_owned(), "local".to_owned()),
-                ("AWS_SECRET_ACCESS_KEY".to_owned(), "local".to_owned()),
-            ];
-            if let Otlp::Embedded(endpoint) = otlp {
-                environment.push((OTLP_ENDPOINT.to_owned(), endpoint.clone()));
-            }
-            if options.allow_faults {
-                environment.push(("TRIPOD_ALLOW_FAULTS".to_owned(), "true".to_owned()));
-            }
-            environment.extend(
-                settings
-                    .iter()
-                    .map(|(name, value)| ((*name).to_owned(), value.clone())),
-            );
-            Child::start(
-                Spec {
-                    service,
-                    environment,
-                    log: data.log(service),
-                },
-                Arc::clone(run_file),
-            )
-        };
+    let start = |service: &'static str, admin: SocketAddr, settings: &[(&str, String)]| {
+        let mut environment = vec![
+            ("TRIPOD_ADMIN_LISTEN".to_owned(), admin.to_string()),
+            // Credentials of a real account never reach a process that talks to the embedded endpoint.
+            ("AWS_ENDPOINT_URL".to_owned(), aws.clone()),
+            ("AWS_REGION".to_owned(), REGION.to_owned()),
+            ("AWS_ACCESS_KEY_ID".to_owned(), "local".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY".to_owned(), "local".to_owned()),
+        ];
+        if let Otlp::Embedded(endpoint) = otlp {
+            environment.push((OTLP_ENDPOINT.to_owned(), endpoint.clone()));
+        }
+        if options.allow_faults {
+            environment.push(("TRIPOD_ALLOW_FAULTS".to_owned(), "true".to_owned()));
+        }
+        environment.extend(
+            settings
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.clone())),
+        );
+        Child::start(
+            Spec {
+                service,
+                environment,
+                log: data.log(service),
+            },
+            Arc::clone(run_file),
+        )
+    };
     let task_service = [
         ("TRIPOD_LISTEN", addresses.task_service.to_string()),
         ("TRIPOD_INTERNAL_TOKEN", token.clone()),
@@ -373,6 +392,17 @@ fn stop_on_signal() -> anyhow::Result<CancellationToken> {
         }
     });
     Ok(stop)
+}
+
+/// SIGHUP reads the configuration again, as with the real components.
+fn reload_on_hangup(reloader: Reloader) -> anyhow::Result<()> {
+    let mut hangup = signal(SignalKind::hangup()).context("no handler for SIGHUP")?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            reloader.reload().await;
+        }
+    });
+    Ok(())
 }
 
 fn parse_traffic(text: &str) -> Result<f64, String> {

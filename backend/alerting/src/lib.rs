@@ -12,6 +12,7 @@ mod own_metrics;
 mod restore;
 pub mod rule;
 mod rules;
+mod storage;
 mod template;
 
 pub use file::{FileError, RuleFile};

@@ -97,6 +97,7 @@ impl Rules {
 
     /// Evaluates every group at one instant, whether it is due or not: for simulated time, as promtool's tests have it.
     pub fn evaluate_all(&mut self, t_ms: i64, with: &Surroundings<'_>) -> Vec<Notification> {
+        self.abandon(t_ms, with);
         self.groups
             .iter_mut()
             .flat_map(|group| group.evaluate(t_ms, with))

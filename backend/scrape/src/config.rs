@@ -132,6 +132,14 @@ impl Config {
     /// # Errors
     /// See [`ConfigError`].
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        Self::parse(path, &Self::read_text(path)?)
+    }
+
+    /// The text alone, as long as a configuration may be.
+    ///
+    /// # Errors
+    /// It cannot be read, or is too long.
+    pub fn read_text(path: &Path) -> Result<String, ConfigError> {
         let unreadable = |source| ConfigError::Read {
             path: path.to_owned(),
             source,
@@ -141,7 +149,7 @@ impl Config {
                 path: path.to_owned(),
             });
         }
-        Self::parse(path, &fs::read_to_string(path).map_err(unreadable)?)
+        fs::read_to_string(path).map_err(unreadable)
     }
 
     /// The same of a text; `path` is for messages, and its folder for relative paths.

@@ -12,4 +12,5 @@ pub mod relabel;
 pub mod remote_write;
 pub mod sink;
 pub mod state;
+mod storage;
 pub mod target;

@@ -147,12 +147,15 @@ impl<S: Sink> Manager<S> {
         self.shared.view().show()
     }
 
-    /// Ends all scrapes, and writes that every series ends. Nothing is scraped afterwards.
+    /// Ends all scrapes; a page that is being read is read to its end. Nothing is scraped afterwards.
+    ///
+    /// No series ends by it, as in Prometheus: targets outlive whoever scrapes them, and after a short stop rules must find
+    /// what they found before.
     pub async fn stop(&self) {
         self.stopping.cancel();
         let mut jobs = self.jobs.lock().await;
         for job in jobs.drain(..) {
-            job.end(&self.shared).await;
+            job.halt().await;
         }
         self.publish(&jobs);
         self.tasks.close();

@@ -2,6 +2,9 @@
 //!
 //! The systems whose APIs the surfaces speak are written in Go; their clients see these forms in parameters and answers.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
@@ -53,12 +56,33 @@ pub(crate) fn parse_uint(text: &str, max: u64) -> Result<u64, String> {
 
 /// `strconv.ParseInt` with base 10 and 64 bits.
 pub(crate) fn parse_int(text: &str) -> Result<i64, String> {
-    let invalid = |reason| format!("strconv.ParseInt: parsing {}: {reason}", quote(text));
+    parse_signed(text, "ParseInt")
+}
+
+/// The same with 32 bits.
+pub(crate) fn parse_int32(text: &str) -> Result<i32, String> {
+    i32::try_from(parse_int(text)?).map_err(|_| out_of_range("ParseInt", text))
+}
+
+/// `strconv.Atoi`.
+pub(crate) fn atoi(text: &str) -> Result<i64, String> {
+    parse_signed(text, "Atoi")
+}
+
+fn parse_signed(text: &str, function: &str) -> Result<i64, String> {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(invalid("invalid syntax"));
+        let text = quote(text);
+        return Err(format!(
+            "strconv.{function}: parsing {text}: invalid syntax"
+        ));
     }
-    text.parse().map_err(|_| invalid("value out of range"))
+    text.parse().map_err(|_| out_of_range(function, text))
+}
+
+fn out_of_range(function: &str, text: &str) -> String {
+    let text = quote(text);
+    format!("strconv.{function}: parsing {text}: value out of range")
 }
 
 /// `time.ParseDuration`, in nanoseconds.
@@ -141,6 +165,22 @@ pub(crate) fn parse_prometheus_duration(text: &str) -> Result<u64, String> {
     Ok(sum)
 }
 
+/// A duration as Prometheus' `model.Duration` writes it: years, weeks and days only where nothing is left over.
+pub(crate) fn prometheus_duration(milliseconds: u64) -> String {
+    let mut rest = milliseconds.saturating_mul(MILLISECOND);
+    let mut out = String::new();
+    for (unit, size) in PROMETHEUS_UNITS {
+        if rest >= size && (size < DAY || rest.is_multiple_of(size)) {
+            let _ = write!(out, "{}{unit}", rest / size);
+            rest %= size;
+        }
+    }
+    match out.is_empty() {
+        true => "0s".to_owned(),
+        false => out,
+    }
+}
+
 /// `time.Duration.String` of a duration that is not negative.
 pub(crate) fn duration(nanoseconds: u64) -> String {
     match nanoseconds {
@@ -194,138 +234,45 @@ pub(crate) fn quote(text: &str) -> String {
     format!("{text:?}")
 }
 
+/// Whether a float is written without an exponent where JSON is made.
+pub(crate) fn is_plain(number: f64) -> bool {
+    let size = number.abs();
+    size == 0.0 || !size.is_finite() || (PLAIN_MIN..PLAIN_MAX).contains(&size)
+}
+
+/// A float as `strconv.FormatFloat` writes it with an exponent: of two digits at least.
+pub(crate) fn scientific(out: &mut String, number: f64) {
+    if !number.is_finite() {
+        out.push_str(match number {
+            f64::INFINITY => "+Inf",
+            f64::NEG_INFINITY => "-Inf",
+            _ => "NaN",
+        });
+        return;
+    }
+    let text = format!("{number:e}");
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let (sign, digits) = match exponent.strip_prefix('-') {
+        Some(digits) => ('-', digits),
+        None => ('+', exponent),
+    };
+    let _ = write!(out, "{mantissa}e{sign}{digits:0>2}");
+}
+
 /// A float as `encoding/json` writes it.
 pub(crate) fn float(out: &mut String, number: f64) {
-    let size = number.abs();
     if !number.is_finite() {
         out.push_str(match number {
             f64::INFINITY => "\"Infinity\"",
             f64::NEG_INFINITY => "\"-Infinity\"",
             _ => "\"NaN\"",
         });
-    } else if size == 0.0 || (PLAIN_MIN..PLAIN_MAX).contains(&size) {
+    } else if is_plain(number) {
         let _ = write!(out, "{number}");
     } else {
         let text = format!("{number:e}");
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         let sign = if exponent.starts_with('-') { "" } else { "+" };
         let _ = write!(out, "{mantissa}e{sign}{exponent}");
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_read_with_the_words_of_strconv() {
-        assert_eq!(parse_uint("20", 100), Ok(20));
-        for (text, reason) in [
-            ("", "invalid syntax"),
-            ("x", "invalid syntax"),
-            ("-1", "invalid syntax"),
-            ("101", "value out of range"),
-            ("99999999999999999999999", "value out of range"),
-        ] {
-            let expected = format!("strconv.ParseUint: parsing \"{text}\": {reason}");
-            assert_eq!(parse_uint(text, 100), Err(expected));
-        }
-        assert_eq!(parse_int("-7"), Ok(-7));
-        let expected = "strconv.ParseInt: parsing \"--7\": invalid syntax";
-        assert_eq!(parse_int("--7"), Err(expected.to_owned()));
-    }
-
-    #[test]
-    fn durations_are_read_as_go_reads_them() {
-        for (text, expected) in [
-            ("0", 0),
-            ("1.5s", 1_500_000_000),
-            ("-1m", -60_000_000_000),
-            ("1h2m3s4ms5us6ns", 3_723_004_005_006),
-            ("2µs", 2_000),
-        ] {
-            assert_eq!(parse_duration(text), Ok(expected), "{text}");
-        }
-        for (text, expected) in [
-            ("", "time: invalid duration \"\""),
-            ("x", "time: invalid duration \"x\""),
-            ("5", "time: missing unit in duration \"5\""),
-            ("1d", "time: unknown unit \"d\" in duration \"1d\""),
-            ("999999999999h", "time: invalid duration \"999999999999h\""),
-        ] {
-            assert_eq!(parse_duration(text), Err(expected.to_owned()), "{text}");
-        }
-    }
-
-    #[test]
-    fn durations_are_read_as_prometheus_reads_them() {
-        for (text, expected) in [
-            ("0", 0),
-            ("1h30m", 5_400 * SECOND),
-            ("1w", 7 * DAY),
-            ("5ms", 5 * MILLISECOND),
-        ] {
-            assert_eq!(parse_prometheus_duration(text), Ok(expected), "{text}");
-        }
-        for text in ["x", "5", "1m1h", "1.5s", "-1s", "h"] {
-            let expected = format!("not a valid duration string: \"{text}\"");
-            assert_eq!(parse_prometheus_duration(text), Err(expected));
-        }
-        let expected = "duration out of range".to_owned();
-        assert_eq!(parse_prometheus_duration("9999999y"), Err(expected));
-    }
-
-    #[test]
-    fn durations_are_written_as_go_writes_them() {
-        for (nanoseconds, expected) in [
-            (0, "0s"),
-            (1, "1ns"),
-            (1_500, "1.5µs"),
-            (360 * MILLISECOND, "360ms"),
-            (8_640 * MILLISECOND, "8.64s"),
-            (MINUTE, "1m0s"),
-            (168 * HOUR, "168h0m0s"),
-            (179_543_273_800_000, "49h52m23.2738s"),
-        ] {
-            assert_eq!(duration(nanoseconds), expected);
-        }
-    }
-
-    #[test]
-    fn moments_have_four_forms() {
-        for (text, expected) in [
-            ("1795432566", 1_795_432_566_000_000_000),
-            ("1795432566740478208", 1_795_432_566_740_478_208),
-            ("1795432566.5", 1_795_432_566_500_000_000),
-            ("2026-11-23T11:00:00Z", 1_795_431_600_000_000_000),
-        ] {
-            assert_eq!(parse_timestamp(text), Ok(expected), "{text}");
-        }
-        assert!(
-            parse_timestamp("yesterday")
-                .unwrap_err()
-                .starts_with("strconv.ParseInt")
-        );
-        assert!(parse_timestamp("9999999999999999999999").is_err());
-    }
-
-    #[test]
-    fn floats_are_written_as_go_writes_them() {
-        for (number, expected) in [
-            (0.0, "0"),
-            (2.0, "2"),
-            (1.5, "1.5"),
-            (1e21, "1e+21"),
-            (1e20, "100000000000000000000"),
-            (0.000_001, "0.000001"),
-            (1.5e-7, "1.5e-7"),
-            (f64::NAN, "\"NaN\""),
-            (f64::NEG_INFINITY, "\"-Infinity\""),
-        ] {
-            let mut out = String::new();
-            float(&mut out, number);
-            assert_eq!(out, expected);
-        }
     }
 }

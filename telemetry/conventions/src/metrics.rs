@@ -268,6 +268,21 @@ pub const PROMETHEUS_RULE_GROUP_RULES: &str = "prometheus_rule_group_rules";
 /// Label of the above: file and name of the group, with a semicolon between them.
 pub const RULE_GROUP: &str = "rule_group";
 
+// --- configuration and notification: the names of Prometheus
+pub const PROMETHEUS_CONFIG_RELOAD_SUCCESSFUL: &str = "prometheus_config_last_reload_successful";
+pub const PROMETHEUS_CONFIG_RELOAD_TIME: &str =
+    "prometheus_config_last_reload_success_timestamp_seconds";
+pub const PROMETHEUS_NOTIFICATIONS_SENT: &str = "prometheus_notifications_sent_total";
+pub const PROMETHEUS_NOTIFICATIONS_ERRORS: &str = "prometheus_notifications_errors_total";
+pub const PROMETHEUS_NOTIFICATIONS_DROPPED: &str = "prometheus_notifications_dropped_total";
+pub const PROMETHEUS_NOTIFICATIONS_LATENCY: &str = "prometheus_notifications_latency_seconds";
+pub const PROMETHEUS_NOTIFICATIONS_QUEUE_LENGTH: &str = "prometheus_notifications_queue_length";
+pub const PROMETHEUS_NOTIFICATIONS_QUEUE_CAPACITY: &str = "prometheus_notifications_queue_capacity";
+pub const PROMETHEUS_NOTIFICATIONS_ALERTMANAGERS: &str =
+    "prometheus_notifications_alertmanagers_discovered";
+/// Label of the above: the URL of an Alertmanager.
+pub const ALERTMANAGER: &str = "alertmanager";
+
 // --- scraping: the series of each target, as Prometheus names them
 pub const UP: &str = "up";
 pub const SCRAPE_DURATION: &str = "scrape_duration_seconds";

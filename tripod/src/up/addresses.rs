@@ -12,6 +12,12 @@ use conventions::resource::{GATEWAY, TASK_SERVICE, WORKER};
 /// Free ports are picked from here: below the range from which the kernel takes ports for outgoing connections, so
 /// that none of those sits on a port between the moment it is picked and the moment it is used.
 const AUTO_PORTS: std::ops::Range<u16> = 10_240..32_000;
+/// Standard ports that the configuration of Prometheus names.
+const GATEWAY_ADMIN: u16 = 9101;
+const TASK_SERVICE_ADMIN: u16 = 9102;
+const WORKER_ADMIN: u16 = 9103;
+const TEMPO: u16 = 3200;
+const ALERTMANAGER: u16 = 9093;
 
 /// How ports are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +44,8 @@ pub(crate) struct Addresses {
     pub(crate) otlp_grpc: SocketAddr,
     pub(crate) otlp_http: SocketAddr,
     pub(crate) tempo: SocketAddr,
+    pub(crate) prometheus: SocketAddr,
+    pub(crate) alertmanager: SocketAddr,
 }
 
 impl FromStr for Auto {
@@ -66,13 +74,15 @@ impl Addresses {
         Ok(Self {
             gateway: address("the gateway API", 8080)?,
             task_service: address("the task-service", 8081)?,
-            gateway_admin: address("the gateway's admin listener", 9101)?,
-            task_service_admin: address("the task-service's admin listener", 9102)?,
-            worker_admin: address("the worker's admin listener", 9103)?,
+            gateway_admin: address("the gateway's admin listener", GATEWAY_ADMIN)?,
+            task_service_admin: address("the task-service's admin listener", TASK_SERVICE_ADMIN)?,
+            worker_admin: address("the worker's admin listener", WORKER_ADMIN)?,
             aws: address("DynamoDB and SQS", 4566)?,
             otlp_grpc: address("OTLP over gRPC", 4317)?,
             otlp_http: address("OTLP over HTTP", 4318)?,
-            tempo: address("the Tempo API", 3200)?,
+            tempo: address("the Tempo API", TEMPO)?,
+            prometheus: address("the Prometheus API", 9090)?,
+            alertmanager: address("the Alertmanager API", ALERTMANAGER)?,
         })
     }
 
@@ -83,6 +93,20 @@ impl Addresses {
             (TASK_SERVICE, self.task_service_admin),
             (WORKER, self.worker_admin),
         ]
+    }
+
+    /// Where a surface really is that a configuration file puts at its standard address.
+    pub(crate) fn instead_of(&self, standard: &str) -> Option<String> {
+        let standard: SocketAddr = standard.parse().ok()?;
+        let moved = [
+            (GATEWAY_ADMIN, self.gateway_admin),
+            (TASK_SERVICE_ADMIN, self.task_service_admin),
+            (WORKER_ADMIN, self.worker_admin),
+            (TEMPO, self.tempo),
+            (ALERTMANAGER, self.alertmanager),
+        ];
+        let (_, address) = moved.iter().find(|(port, _)| standard == loopback(*port))?;
+        Some(address.to_string())
     }
 }
 

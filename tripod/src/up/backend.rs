@@ -1,168 +1,60 @@
-//! The embedded backend: OTLP in, tail sampling, the trace store, the Tempo API.
+//! The embedded backend, where all signals go.
 //!
-//! Only wiring: each part is a crate of its own. Parts are started from the store outwards and stopped from the listeners
+//! Only wiring: each part is a crate of its own. Parts are started from the stores outwards and stopped from the listeners
 //! inwards, so that what was accepted is stored.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{net::SocketAddr, path::Path};
 
-use anyhow::Context;
-use bytes::Bytes;
-use collector::{Collector, Config, Export, ExportError};
-use otlp::Receiver;
-use server::{MetricsPage, RenderMetrics, Surface, tempo};
 use telemetry::MetricsHandle;
-use tokio::task::JoinHandle;
-use traces::Store;
 
-use super::addresses::Addresses;
+use super::{addresses::Addresses, data::Data};
+use metrics::Metrics;
+use traces::Traces;
 
-/// The configuration that this binary was built with.
-const COLLECTOR_FILE: &str = include_str!("../../../deploy/collector/collector.yaml");
-/// Where that file is below a folder of configuration.
-const COLLECTOR_PATH: &str = "collector/collector.yaml";
-/// Bytes of one OTLP request, as the same file says to the real Collector.
-const REQUEST_BYTES_MAX: usize = 8 << 20;
-/// Time between two looks at what is too old.
-const RETAIN_INTERVAL: Duration = Duration::from_secs(60);
-/// How long decided spans may take to be stored at the end.
-const COLLECTOR_DEADLINE: Duration = Duration::from_secs(10);
+pub(super) use metrics::Reloader;
+
+mod metrics;
+mod traces;
 
 /// Everything of it that runs.
 pub(super) struct Backend {
-    tempo: Surface,
-    receiver: Receiver,
-    collector: Collector,
-    store: Arc<Store>,
-    retention: JoinHandle<()>,
+    traces: Traces,
+    metrics: Metrics,
 }
 
 /// What a backend needs to know.
 pub(super) struct Settings<'s> {
     pub(super) addresses: &'s Addresses,
-    /// Where spans are kept.
-    pub(super) traces: PathBuf,
+    pub(super) data: &'s Data,
     /// A folder like `deploy/`, instead of the one this binary was built with.
     pub(super) deploy: Option<&'s Path>,
+    /// Whether samples and alerts are on a clock that stands still until it is told.
+    pub(super) is_virtual: bool,
     /// The metrics of this process.
     pub(super) metrics: MetricsHandle,
 }
 
 impl Backend {
     pub(super) async fn start(settings: Settings<'_>) -> anyhow::Result<Self> {
-        let config = collector_config(settings.deploy)?;
-        let folder = settings.traces;
-        let opened = Store::open(&folder, traces::Options::default());
-        let (store, recovery) = opened
-            .with_context(|| format!("the trace store {} does not open", folder.display()))?;
-        say(&recovery);
-        let store = Arc::new(store);
-        let export = Arc::new(ToStore(Arc::clone(&store)));
-        let options = collector::Options::default();
-        let collector = Collector::start(config, options, collector::monotonic(), export)
-            .context("the collector does not start")?;
-        let options = otlp::Options {
-            grpc: settings.addresses.otlp_grpc,
-            http: settings.addresses.otlp_http,
-            grpc_request_bytes_max: REQUEST_BYTES_MAX,
-            http_request_bytes_max: REQUEST_BYTES_MAX,
-            ..otlp::Options::default()
-        };
-        let receiver = Receiver::bind(options, Arc::new(collector.handle()), None).await?;
-        let routes = tempo::router(Arc::clone(&store), tempo::Options::default());
-        let surface = tempo::surface_options(Some(render(settings.metrics)));
-        let tempo =
-            Surface::bind("the Tempo API", settings.addresses.tempo, routes, surface).await?;
-        let retention = tokio::spawn(retain(Arc::clone(&store)));
         Ok(Self {
-            tempo,
-            receiver,
-            collector,
-            store,
-            retention,
+            traces: Traces::start(&settings).await?,
+            metrics: Metrics::start(&settings).await?,
         })
     }
 
-    /// Takes no more spans, decides and stores what was taken. What became of all of them.
+    /// Where a virtual clock is controlled.
+    pub(super) fn clock(&self) -> Option<SocketAddr> {
+        self.metrics.clock()
+    }
+
+    /// What SIGHUP reloads; `deploy` as it was at the start.
+    pub(super) fn reloader(&self, deploy: Option<&Path>) -> Reloader {
+        self.metrics.reloader(deploy)
+    }
+
+    /// Takes no more signals, decides and stores what was taken. What became of the spans.
     pub(super) async fn stop(self) -> collector::Report {
-        self.receiver.stop().await;
-        self.tempo.stop().await;
-        self.retention.abort();
-        let _ = self.retention.await;
-        let stopped = tokio::task::spawn_blocking(|| {
-            let report = self.collector.stop(COLLECTOR_DEADLINE);
-            // The last owner closes it; a query that is still under way would be another one.
-            drop(self.store);
-            report
-        });
-        stopped.await.expect("stopping does not panic")
+        self.metrics.stop().await;
+        self.traces.stop().await
     }
-}
-
-fn collector_config(deploy: Option<&Path>) -> anyhow::Result<Config> {
-    let env = |name: &str| std::env::var(name).ok();
-    match deploy {
-        Some(folder) => {
-            let path = folder.join(COLLECTOR_PATH);
-            Config::read(&path, &env)
-                .with_context(|| format!("the collector cannot use {}", path.display()))
-        }
-        None => Config::parse(COLLECTOR_FILE, &env)
-            .context("the collector cannot use its configuration"),
-    }
-}
-
-/// What a crash left, once.
-fn say(recovery: &traces::Recovery) {
-    if recovery.is_clean() {
-        return;
-    }
-    tracing::warn!(?recovery, "the trace store was not closed well");
-}
-
-fn render(metrics: MetricsHandle) -> RenderMetrics {
-    Arc::new(move |accepted| {
-        let page = metrics.render(accepted);
-        MetricsPage {
-            content_type: page.content_type,
-            body: Bytes::from(page.body),
-        }
-    })
-}
-
-/// Kept spans go straight into the store of this process.
-struct ToStore(Arc<Store>);
-
-impl Export for ToStore {
-    fn export(&self, request: Bytes, _spans: u64) -> Result<(), ExportError> {
-        match self.0.ingest(&request, now_ns()) {
-            Ok(_) => Ok(()),
-            Err(error @ traces::Error::Malformed(_)) => Err(ExportError::Refused(error.into())),
-            Err(error) => Err(ExportError::Unavailable(error.into())),
-        }
-    }
-}
-
-async fn retain(store: Arc<Store>) {
-    loop {
-        tokio::time::sleep(RETAIN_INTERVAL).await;
-        let store = Arc::clone(&store);
-        let retained = tokio::task::spawn_blocking(move || store.retain(now_ns())).await;
-        if let Ok(Err(error)) = retained {
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "old traces cannot be deleted"
-            );
-        }
-    }
-}
-
-fn now_ns() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

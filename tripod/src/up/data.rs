@@ -92,6 +92,16 @@ impl Data {
         self.path.join("traces")
     }
 
+    /// Where samples are kept.
+    pub(crate) fn metrics(&self) -> PathBuf {
+        self.path.join("metrics")
+    }
+
+    /// Where silences and what was told are kept.
+    pub(crate) fn alerts(&self) -> PathBuf {
+        self.path.join("alerts")
+    }
+
     /// A service's log file.
     pub(crate) fn log(&self, service: &str) -> PathBuf {
         self.path.join("logs").join(format!("{service}.log"))

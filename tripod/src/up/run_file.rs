@@ -6,6 +6,7 @@ use std::{
     collections::BTreeMap,
     fs,
     io::{self, Write},
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::addresses::Addresses;
 
 /// The file's name in the data folder.
-const NAME: &str = "run.json";
+pub(crate) const NAME: &str = "run.json";
 
 /// What the file says. Base URLs, without a slash at the end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +27,11 @@ pub(crate) struct Run {
     pub(crate) otlp_grpc: String,
     pub(crate) otlp_http: String,
     pub(crate) tempo: String,
+    pub(crate) prometheus: String,
+    pub(crate) alertmanager: String,
+    /// The control of a virtual clock, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) clock: Option<String>,
     /// Admin listeners by service name.
     pub(crate) admin: BTreeMap<String, String>,
     /// Processes by service name.
@@ -43,8 +49,13 @@ pub(crate) struct RunFile {
 
 impl Run {
     /// What a run at these addresses says, before any process is started.
-    pub(crate) fn new(addresses: &Addresses, data: &Path, api_key: &str) -> Self {
-        let url = |address| format!("http://{address}");
+    pub(crate) fn new(
+        addresses: &Addresses,
+        clock: Option<SocketAddr>,
+        data: &Path,
+        api_key: &str,
+    ) -> Self {
+        let url = |address: SocketAddr| format!("http://{address}");
         Self {
             gateway: url(addresses.gateway),
             task_service: url(addresses.task_service),
@@ -52,6 +63,9 @@ impl Run {
             otlp_grpc: url(addresses.otlp_grpc),
             otlp_http: url(addresses.otlp_http),
             tempo: url(addresses.tempo),
+            prometheus: url(addresses.prometheus),
+            alertmanager: url(addresses.alertmanager),
+            clock: clock.map(url),
             admin: addresses
                 .admin()
                 .map(|(service, address)| (service.to_owned(), url(address)))

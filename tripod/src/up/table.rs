@@ -20,6 +20,8 @@ pub(crate) fn render(run: &Run, traces: &str, ready_after: Duration) -> String {
     row("task-service API", &run.task_service);
     row("DynamoDB and SQS", &run.aws);
     row("Tempo API", &run.tempo);
+    row("Prometheus API", &run.prometheus);
+    row("Alertmanager API", &run.alertmanager);
     row(
         "OTLP over gRPC and HTTP",
         &format!("{}   {}", run.otlp_grpc, run.otlp_http),

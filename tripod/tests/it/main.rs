@@ -14,6 +14,8 @@ mod crash;
 mod faults;
 mod join;
 mod lifecycle;
+mod metrics;
 mod signals;
 mod system;
 mod traces;
+mod verify;

@@ -92,6 +92,7 @@ fn every_signal_is_whole_and_on_the_list() {
         &Start {
             environment: &environment,
             traffic: Some("20"),
+            ..Start::default()
         },
     );
 

@@ -29,6 +29,8 @@ pub struct Start<'a> {
     /// Synthetic requests per second; none without it.
     pub traffic: Option<&'a str>,
     pub environment: &'a [(&'a str, &'a str)],
+    /// Further flags.
+    pub arguments: &'a [&'a str],
 }
 
 /// The command itself, with an environment that nothing outside the test can change.
@@ -65,6 +67,7 @@ impl System {
             traffic,
             "--allow-faults",
         ]);
+        command.args(start.arguments);
         command.envs(start.environment.iter().copied());
         let mut process = command.stderr(Stdio::inherit()).spawn().unwrap();
         let (sender, output) = mpsc::channel();

@@ -83,7 +83,14 @@ impl<S: Sink> JobTargets<S> {
         }
     }
 
-    /// No further scrape.
+    /// No further scrape, and no marker.
+    pub(super) async fn halt(self) {
+        for scraped in self.targets {
+            drop(scraped.halt().await);
+        }
+    }
+
+    /// No further scrape, and markers.
     pub(super) async fn end(self, shared: &Shared<S>) {
         for scraped in self.targets {
             scraped.end(shared).await;

@@ -72,11 +72,15 @@ impl<S: Sink> Scraped<S> {
         lock(&self.status).target = target;
     }
 
+    /// No further scrape. Waits for a page that is being read; one that is being fetched is given up.
+    pub(super) async fn halt(&self) -> sync::OwnedMutexGuard<State<S::Series>> {
+        lock(&self.stopping).cancel();
+        Arc::clone(&self.state).lock_owned().await
+    }
+
     /// No further scrape, and markers for all its series.
     pub(super) async fn end(&self, shared: &Shared<S>) {
-        lock(&self.stopping).cancel();
-        // Waits for a page that is being read; one that is being fetched is given up.
-        let mut state = Arc::clone(&self.state).lock_owned().await;
+        let mut state = self.halt().await;
         let (sink, now_ms) = (Arc::clone(&shared.sink), shared.now_ms());
         let ended = task::spawn_blocking(move || state.stop(now_ms, &*sink)).await;
         if let Ok(Err(error)) = ended {

@@ -21,6 +21,8 @@ pub(crate) struct Client {
 pub(crate) struct Answer {
     pub status: u16,
     pub content_type: String,
+    /// All others, names in small letters.
+    pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
 
@@ -113,6 +115,7 @@ fn read_answer(connection: &mut BufReader<TcpStream>, method: &str) -> std::io::
         .and_then(|status| status.parse().ok());
     let status = status.ok_or(std::io::ErrorKind::UnexpectedEof)?;
     let (mut length, mut chunked, mut closes, mut content_type) = (0, false, false, String::new());
+    let mut headers = Vec::new();
     loop {
         let header = line(connection)?;
         if header.is_empty() {
@@ -125,7 +128,7 @@ fn read_answer(connection: &mut BufReader<TcpStream>, method: &str) -> std::io::
             "content-type" => content_type = value.to_owned(),
             "transfer-encoding" => chunked = value == "chunked",
             "connection" => closes = value == "close",
-            _ => {}
+            other => headers.push((other.to_owned(), value.to_owned())),
         }
     }
     let mut body = Vec::new();
@@ -148,6 +151,7 @@ fn read_answer(connection: &mut BufReader<TcpStream>, method: &str) -> std::io::
         answer: Answer {
             status,
             content_type,
+            headers,
             body,
         },
         closes,

@@ -1,9 +1,11 @@
-//! Golden answers: each file in `golden/` is a list of requests with the answers they get. `UPDATE_GOLDEN=1` writes them anew.
+//! Golden answers: each file in a folder is a list of requests with the answers they get. `UPDATE_GOLDEN=1` writes them anew.
+//! Those in `golden/` are of Tempo; other surfaces have folders of their own.
 //!
-//! A request is a line `> METHOD path`, then `> name = value` for each parameter, then `> Header: value`. Under it stand the
-//! status and content type, and the body (in hexadecimal when it is protobuf).
+//! A request is a line `> METHOD path`, then `> name = value` for each parameter, then `> Header: value`. With the content type
+//! of a form the parameters are its body. Under it stand the status and content type, and the body (in hexadecimal when it is
+//! protobuf).
 
-use std::{env, fs, path::Path};
+use std::{env, fs, net::SocketAddr, path::Path};
 
 use opentelemetry_proto::tonic::{
     common::v1::{ArrayValue, InstrumentationScope, KeyValueList, any_value::Value},
@@ -24,6 +26,7 @@ use crate::{
 /// When the tests take place: 2026-11-23T11:00:00Z.
 const NOW_NS: u64 = 1_795_431_600_000_000_000;
 const MILLISECOND_NS: u64 = 1_000_000;
+const FORM: &str = "application/x-www-form-urlencoded";
 
 pub(crate) fn now_ns() -> u64 {
     NOW_NS
@@ -35,15 +38,22 @@ fn answers_are_the_golden_ones() {
     ours.store
         .ingest(&traces().encode_to_vec(), NOW_NS)
         .unwrap();
-    let mut client = Client::new(ours.address);
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden");
+    check(ours.address, "golden", 8);
+}
+
+/// The answers of a surface are those in the files, of which there are so many at least.
+pub(crate) fn check(address: SocketAddr, folder: &str, files_min: usize) {
+    let mut client = Client::new(address);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/it")
+        .join(folder);
     let mut files: Vec<_> = fs::read_dir(&folder)
         .unwrap()
         .map(|file| file.unwrap().path())
         .collect();
     files.sort();
     assert!(
-        files.len() >= 8,
+        files.len() >= files_min,
         "the golden files are not in {}",
         folder.display()
     );
@@ -89,7 +99,12 @@ fn answered(client: &mut Client, file: &str) -> String {
             }
             lines.next();
         }
-        let answer = client.ask(method, &target(path, &parameters), &headers, &[]);
+        let is_form = headers.contains(&("Content-Type", FORM));
+        let (path, body) = match is_form {
+            true => (path.to_owned(), target("", &parameters)[1..].to_owned()),
+            false => (target(path, &parameters), String::new()),
+        };
+        let answer = client.ask(method, &path, &headers, body.as_bytes());
         let body = match answer.content_type.as_str() {
             "application/protobuf" => answer
                 .body

@@ -1,6 +1,8 @@
-//! The surfaces over TCP: bounds, golden answers, garbage, and the real Tempo beside ours when it is at hand.
+//! The surfaces over TCP: bounds, golden answers, garbage, and the real Tempo and Prometheus beside ours when they are
+//! at hand.
 #![allow(clippy::unwrap_used)]
 
+mod alertmanager;
 mod client;
 mod comparison;
 mod data;
@@ -8,6 +10,7 @@ mod differences;
 mod garbage;
 mod golden;
 mod peer;
+mod prometheus;
 mod serving;
 mod surface;
 

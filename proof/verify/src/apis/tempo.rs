@@ -1,0 +1,175 @@
+//! Tempo: a trace by its id.
+
+use reqwest::{Method, StatusCode};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::{
+    http::{Answer, Http, HttpError},
+    sampling::TraceId,
+};
+
+/// The code of `STATUS_CODE_ERROR`, by name and by number: Tempo's JSON has the one, OTLP's may have the other.
+const ERROR_NAME: &str = "STATUS_CODE_ERROR";
+const ERROR_NUMBER: u64 = 2;
+
+/// The API at one base URL.
+#[derive(Clone, Debug)]
+pub struct Tempo {
+    http: Http,
+    url: String,
+}
+
+/// A span, as far as checks look at it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Span {
+    pub service: String,
+    pub name: String,
+    /// Base64, as JSON has it; only compared.
+    pub id: String,
+    /// Empty at a root.
+    pub parent_id: String,
+    pub is_error: bool,
+    pub duration_ms: f64,
+    /// By name; what is no text is written as JSON.
+    pub attributes: Vec<(String, String)>,
+}
+
+#[derive(Deserialize)]
+struct Trace {
+    #[serde(default)]
+    batches: Vec<Batch>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Batch {
+    resource: Option<Resource>,
+    #[serde(default)]
+    scope_spans: Vec<ScopeSpans>,
+}
+
+#[derive(Deserialize)]
+struct Resource {
+    #[serde(default)]
+    attributes: Vec<Attribute>,
+}
+
+#[derive(Deserialize)]
+struct ScopeSpans {
+    #[serde(default)]
+    spans: Vec<Written>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Written {
+    span_id: String,
+    #[serde(default)]
+    parent_span_id: String,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    start_time_unix_nano: Value,
+    #[serde(default)]
+    end_time_unix_nano: Value,
+    #[serde(default)]
+    attributes: Vec<Attribute>,
+    #[serde(default)]
+    status: Value,
+}
+
+#[derive(Deserialize)]
+struct Attribute {
+    key: String,
+    #[serde(default)]
+    value: Value,
+}
+
+impl Tempo {
+    pub fn new(http: &Http, url: &str) -> Self {
+        Self {
+            http: http.clone(),
+            url: url.to_owned(),
+        }
+    }
+
+    /// The spans of a trace; `None` if there is no such trace.
+    ///
+    /// # Errors
+    /// No answer, or one that is neither a trace nor 404.
+    pub async fn trace(&self, id: TraceId) -> Result<(Option<Vec<Span>>, Answer), HttpError> {
+        let url = format!("{}/api/traces/{id}", self.url);
+        let answer = self.http.ask(Method::GET, &url, |request| request).await?;
+        if answer.status == StatusCode::NOT_FOUND {
+            return Ok((None, answer));
+        }
+        let answer = answer.good()?;
+        let trace: Trace = answer.json()?;
+        let spans = trace.batches.into_iter().flat_map(Batch::spans).collect();
+        Ok((Some(spans), answer))
+    }
+}
+
+impl Batch {
+    fn spans(self) -> Vec<Span> {
+        let attributes = self.resource.map_or_else(Vec::new, |r| r.attributes);
+        let service = attributes
+            .iter()
+            .find(|attribute| attribute.key == conventions::resource::SERVICE_NAME)
+            .map_or_else(String::new, Attribute::text);
+        let spans = self.scope_spans.into_iter().flat_map(|scope| scope.spans);
+        spans.map(|span| span.read(&service)).collect()
+    }
+}
+
+impl Written {
+    fn read(self, service: &str) -> Span {
+        let code = &self.status["code"];
+        let length_ns = nanoseconds(&self.end_time_unix_nano)
+            .saturating_sub(nanoseconds(&self.start_time_unix_nano));
+        Span {
+            service: service.to_owned(),
+            name: self.name,
+            id: self.span_id,
+            parent_id: self.parent_span_id,
+            is_error: code == ERROR_NAME || code.as_u64() == Some(ERROR_NUMBER),
+            duration_ms: length_ns as f64 / 1e6,
+            attributes: self
+                .attributes
+                .iter()
+                .map(|attribute| (attribute.key.clone(), attribute.text()))
+                .collect(),
+        }
+    }
+}
+
+impl Attribute {
+    /// The value in its wrapper, as text.
+    fn text(&self) -> String {
+        let value = self
+            .value
+            .as_object()
+            .and_then(|value| value.values().next());
+        match value {
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+            None => String::new(),
+        }
+    }
+}
+
+impl Span {
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        let mut own = self.attributes.iter();
+        own.find(|(key, _)| key == name).map(|(_, value)| &**value)
+    }
+}
+
+/// 64-bit numbers are text in JSON.
+fn nanoseconds(value: &Value) -> u64 {
+    match value {
+        Value::String(text) => text.parse().unwrap_or(0),
+        other => other.as_u64().unwrap_or(0),
+    }
+}

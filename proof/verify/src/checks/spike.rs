@@ -1,0 +1,37 @@
+//! A value that rises while there is a fault.
+
+use crate::{
+    clock::INTERVAL,
+    evidence::Check,
+    http::HttpError,
+    run::{Observed, Stage},
+};
+
+pub(super) const ID: &str = "spike";
+pub(super) const CLAIM: &str = "the metric rises with the fault";
+
+impl Stage {
+    pub(super) async fn spike(
+        &self,
+        expr: &str,
+        factor: f64,
+        observed: &Observed,
+    ) -> Result<Check, HttpError> {
+        let played = observed.faulty();
+        let (before, clean) = self.prometheus.value(expr, played.start_ms).await?;
+        let before = before.unwrap_or(f64::NAN);
+        let step_ms = self.clock.shortened(INTERVAL).as_millis() as i64;
+        let mut highest = (f64::NEG_INFINITY, clean.clone());
+        for at_ms in (played.start_ms..=played.end_ms).step_by(step_ms.max(1) as usize) {
+            let (value, answer) = self.prometheus.value(expr, at_ms).await?;
+            if let Some(value) = value.filter(|value| *value > highest.0) {
+                highest = (value, answer);
+            }
+        }
+        let is_held = highest.0 >= factor * before;
+        Ok(Check::judged(ID, CLAIM, is_held)
+            .expected(format!("{factor} times as much as before"))
+            .observed(format!("{before:.4} before, {:.4} at most", highest.0))
+            .asked([&clean, &highest.1]))
+    }
+}

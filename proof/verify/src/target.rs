@@ -1,0 +1,92 @@
+//! The system under proof: where its parts listen, and what it calls things.
+
+use std::{collections::BTreeMap, fs, io, path::Path};
+
+use conventions::{fields, metrics};
+use serde::Deserialize;
+
+/// A longer file is refused.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// Base URLs, without a slash at the end. `DATA/run.json` of a running system is such a file; one for another system is
+/// written by hand.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Target {
+    /// Where traffic goes.
+    pub gateway: String,
+    pub api_key: String,
+    pub prometheus: String,
+    pub alertmanager: String,
+    pub tempo: String,
+    #[serde(default)]
+    pub loki: Option<String>,
+    /// The endpoint of CloudWatch Logs.
+    #[serde(default)]
+    pub aws: Option<String>,
+    /// Admin listeners by service, for faults.
+    #[serde(default)]
+    pub admin: BTreeMap<String, String>,
+    /// The control of a virtual clock, where there is one.
+    #[serde(default)]
+    pub clock: Option<String>,
+    #[serde(default)]
+    pub names: Names,
+}
+
+/// What metrics, labels and fields are called. The defaults are Tripod's.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Names {
+    /// Label of metrics and of log streams, and field of log lines.
+    pub service: String,
+    /// Field of log lines, and label of exemplars.
+    pub trace_id: String,
+    /// Histogram of the requests that a service answers.
+    pub server_duration: String,
+    /// Histogram of calls to the database.
+    pub database_duration: String,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self {
+            service: fields::SERVICE.to_owned(),
+            trace_id: fields::TRACE_ID.to_owned(),
+            server_duration: metrics::HTTP_SERVER_REQUEST_DURATION.to_owned(),
+            database_duration: metrics::DB_CLIENT_OPERATION_DURATION.to_owned(),
+        }
+    }
+}
+
+/// A target file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    #[error("cannot read {path}")]
+    Read { path: String, source: io::Error },
+    #[error("{path} is longer than {FILE_BYTES_MAX} bytes")]
+    TooLong { path: String },
+    #[error("{path}: {text}")]
+    Syntax { path: String, text: String },
+}
+
+impl Target {
+    /// Reads a file, YAML or JSON.
+    ///
+    /// # Errors
+    /// See [`TargetError`].
+    pub fn read(path: &Path) -> Result<Self, TargetError> {
+        let shown = path.display().to_string();
+        let unreadable = |source| TargetError::Read {
+            path: shown.clone(),
+            source,
+        };
+        if fs::metadata(path).map_err(unreadable)?.len() > FILE_BYTES_MAX {
+            return Err(TargetError::TooLong { path: shown });
+        }
+        let text = fs::read_to_string(path).map_err(unreadable)?;
+        serde_saphyr::from_str(&text).map_err(|error| TargetError::Syntax {
+            path: shown.clone(),
+            text: error.to_string(),
+        })
+    }
+}

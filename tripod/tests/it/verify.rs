@@ -1,0 +1,80 @@
+//! `tripod verify` as a user types it: on a system of its own, on one that is broken, and on none.
+
+use std::{fs, process::Command};
+
+use crate::{
+    metrics::deploy,
+    system::{Start, System, command},
+};
+
+/// What it printed, and its exit code.
+fn verify(arguments: &[&str]) -> (String, Option<i32>) {
+    let mut command: Command = command(&["verify"]);
+    let output = command.args(arguments).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr);
+    (text, output.status.code())
+}
+
+#[test]
+fn all_scenarios_hold_on_a_fresh_system() {
+    let (text, code) = verify(&[]);
+    println!("{text}");
+    assert_eq!(code, Some(0), "{text}");
+    for check in [
+        "HighErrorRate-fires",
+        "HighErrorRate-resolves",
+        "FastBudgetBurn-fires",
+        "FastBudgetBurn-resolves",
+        "budget-spent",
+        "spike",
+        "exemplars-resolve",
+    ] {
+        assert!(text.contains(&format!("held    {check}:")), "{text}");
+    }
+}
+
+#[test]
+fn a_rule_with_another_threshold_turns_the_alerts_time_red_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let deploy = deploy(folder.path());
+    let rules = deploy.join("prometheus/rules/golden-signals.yml");
+    let good = fs::read_to_string(&rules).unwrap();
+    let broken = good.replace("error_ratio_rate5m > 0.05", "error_ratio_rate5m > 0.5");
+    assert_ne!(good, broken);
+    fs::write(&rules, broken).unwrap();
+    let data = folder.path().join("data");
+    let system = System::start(
+        &data,
+        &Start {
+            arguments: &["--clock", "virtual", "--deploy", deploy.to_str().unwrap()],
+            environment: &[("TRIPOD_DECISION_WAIT", "2s")],
+            ..Start::default()
+        },
+    );
+    let target = data.join("run.json");
+    let (text, code) = verify(&["errors", "--target", target.to_str().unwrap()]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("FAILED  HighErrorRate-fires:"), "{text}");
+    assert!(text.contains("held    exemplars-resolve:"), "{text}");
+    assert!(system.stop().success());
+}
+
+#[test]
+fn without_a_system_it_could_not_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("target.json");
+    // Port 9 is nobody's.
+    let url = "http://127.0.0.1:9";
+    let text = format!(
+        r#"{{"gateway": "{url}", "api_key": "x", "prometheus": "{url}", "alertmanager": "{url}", "tempo": "{url}"}}"#
+    );
+    fs::write(&target, text).unwrap();
+    let (text, code) = verify(&["errors", "--target", target.to_str().unwrap()]);
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("could not run"), "{text}");
+    let (text, code) = verify(&["--target", "/nowhere"]);
+    assert_eq!(code, Some(2), "{text}");
+    let (text, code) = verify(&["nonsense"]);
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("slow-query, errors, budget-burn"), "{text}");
+}
