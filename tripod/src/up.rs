@@ -128,6 +128,7 @@ fn run(options: &Options) -> anyhow::Result<()> {
         config.otlp_endpoint.clone_from(endpoint);
     }
     let traces_url = config.traces_url();
+    let environment = config.environment.clone();
     let guard = telemetry::init(config)?;
 
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -139,6 +140,7 @@ fn run(options: &Options) -> anyhow::Result<()> {
             addresses: &addresses,
             data: &data,
             deploy: options.deploy.as_deref(),
+            environment,
             is_virtual: options.clock == Clock::Virtual,
             metrics: guard.metrics(),
         };

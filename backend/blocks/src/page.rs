@@ -118,6 +118,7 @@ impl AsRef<[u8]> for Payload {
 pub struct Page {
     pub(crate) raw: RawPage,
     pub(crate) range_ns: Range<u64>,
+    pub(crate) time_min_ns: u64,
     pub(crate) time_max_ns: u64,
 }
 
@@ -126,6 +127,21 @@ impl Page {
     pub fn records(&self) -> impl Iterator<Item = Stored<'_>> {
         let all = (0..self.raw.records()).map(|slot| self.raw.get(slot));
         all.filter(|stored| overlaps(&self.range_ns, stored.time_min_ns, stored.time_max_ns))
+    }
+
+    /// Payloads of the same records, which outlive the page.
+    pub fn payloads(&self) -> impl Iterator<Item = Payload> {
+        let all = 0..self.raw.records();
+        all.filter(|slot| {
+            let stored = self.raw.get(*slot);
+            overlaps(&self.range_ns, stored.time_min_ns, stored.time_max_ns)
+        })
+        .map(|slot| self.raw.payload(slot))
+    }
+
+    /// The earliest begin of its records.
+    pub fn time_min_ns(&self) -> u64 {
+        self.time_min_ns
     }
 
     /// The latest end of its records.
@@ -252,10 +268,13 @@ mod tests {
         let seen = Page {
             raw: page,
             range_ns: 0..25,
+            time_min_ns: 10,
             time_max_ns: 35,
         };
         let keys: Vec<u64> = seen.records().map(|stored| stored.key).collect();
         assert_eq!(keys, [1, 2]);
+        let payloads: Vec<Vec<u8>> = seen.payloads().map(|payload| payload.to_vec()).collect();
+        assert_eq!(payloads, [&b"first"[..], b""]);
     }
 
     #[test]

@@ -108,6 +108,7 @@ pub struct Pages<'s> {
 struct Candidate {
     /// Greater comes first.
     order: u64,
+    time_min_ns: u64,
     time_max_ns: u64,
     place: Place,
 }
@@ -128,6 +129,7 @@ impl Pages<'_> {
             };
             self.heap.push(Candidate {
                 order,
+                time_min_ns,
                 time_max_ns,
                 place,
             });
@@ -156,10 +158,11 @@ impl Pages<'_> {
         Ok(())
     }
 
-    fn page(&self, raw: RawPage, time_max_ns: u64) -> Page {
+    fn page(&self, raw: RawPage, time_min_ns: u64, time_max_ns: u64) -> Page {
         Page {
             raw,
             range_ns: self.scan.time_ns.clone(),
+            time_min_ns,
             time_max_ns,
         }
     }
@@ -179,7 +182,7 @@ impl Iterator for Pages<'_> {
                 Place::Page { block, page } => self.snapshot.blocks[block].read_page(page),
                 Place::Head(page) => Ok(page.read()),
             };
-            return Some(raw.map(|raw| self.page(raw, next.time_max_ns)));
+            return Some(raw.map(|raw| self.page(raw, next.time_min_ns, next.time_max_ns)));
         }
     }
 }

@@ -2,9 +2,7 @@
 
 use tsdb::{Entry, ExemplarEntry, SeriesKey, SeriesRef, Store};
 
-use crate::sink::{
-    Batch, ExemplarOf, ExemplarOutcome, Outcome, Report, Sample, Sink, SinkError,
-};
+use crate::sink::{Batch, ExemplarOf, ExemplarOutcome, Outcome, Report, Sample, Sink, SinkError};
 
 impl Sink for Store {
     type Series = SeriesRef;

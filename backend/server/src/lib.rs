@@ -7,6 +7,7 @@
 pub mod alertmanager;
 mod chain;
 mod go;
+pub mod loki;
 pub mod prometheus;
 mod surface;
 pub mod tempo;

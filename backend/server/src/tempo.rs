@@ -27,7 +27,7 @@ mod json;
 mod logfmt;
 mod metrics;
 mod params;
-mod proto;
+pub(crate) mod proto;
 mod schema;
 mod search;
 mod status;

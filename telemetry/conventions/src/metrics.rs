@@ -268,6 +268,32 @@ pub const PROMETHEUS_RULE_GROUP_RULES: &str = "prometheus_rule_group_rules";
 /// Label of the above: file and name of the group, with a semicolon between them.
 pub const RULE_GROUP: &str = "rule_group";
 
+// --- the log shipper, by [`DESTINATION`]
+/// Lines by [`OUTCOME`]: `delivered`, `rejected`, `lost`.
+pub const SHIPPER_LINES: &str = "tripod_shipper_lines_total";
+pub const SHIPPER_BYTES: &str = "tripod_shipper_bytes_total";
+pub const SHIPPER_RETRIES: &str = "tripod_shipper_retries_total";
+/// Bytes of log files that a destination has not taken yet.
+pub const SHIPPER_LAG_BYTES: &str = "tripod_shipper_lag_bytes";
+/// Bytes of log files that went away before a destination had taken them.
+pub const SHIPPER_LOST_BYTES: &str = "tripod_shipper_lost_bytes_total";
+/// Lines cut at their bound, and lines with bytes that are no UTF-8.
+pub const SHIPPER_LINES_MENDED: &str = "tripod_shipper_lines_mended_total";
+pub const DESTINATION: &str = "destination";
+/// Values of [`OUTCOME`] for lines of the shipper.
+pub const OUTCOME_DELIVERED: &str = "delivered";
+pub const OUTCOME_REJECTED: &str = "rejected";
+
+// --- the log store
+/// Lines by [`OUTCOME`]: `stored`, `refused`.
+pub const LOG_STORE_LINES: &str = "tripod_log_store_lines_total";
+pub const LOG_STORE_RECEIVED_BYTES: &str = "tripod_log_store_received_bytes_total";
+pub const LOG_STORE_APPEND_FAILURES: &str = "tripod_log_store_append_failures_total";
+pub const LOG_STORE_APPEND_DURATION: &str = "tripod_log_store_append_duration_seconds";
+pub const LOG_STORE_STREAMS: &str = "tripod_log_store_streams";
+pub const LOG_STORE_DISK_BYTES: &str = "tripod_log_store_disk_bytes";
+pub const LOG_STORE_BLOCKS_RETIRED: &str = "tripod_log_store_blocks_retired_total";
+
 // --- configuration and notification: the names of Prometheus
 pub const PROMETHEUS_CONFIG_RELOAD_SUCCESSFUL: &str = "prometheus_config_last_reload_successful";
 pub const PROMETHEUS_CONFIG_RELOAD_TIME: &str =

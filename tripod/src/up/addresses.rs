@@ -46,6 +46,7 @@ pub(crate) struct Addresses {
     pub(crate) tempo: SocketAddr,
     pub(crate) prometheus: SocketAddr,
     pub(crate) alertmanager: SocketAddr,
+    pub(crate) loki: SocketAddr,
 }
 
 impl FromStr for Auto {
@@ -83,6 +84,7 @@ impl Addresses {
             tempo: address("the Tempo API", TEMPO)?,
             prometheus: address("the Prometheus API", 9090)?,
             alertmanager: address("the Alertmanager API", ALERTMANAGER)?,
+            loki: address("the Loki API", 3100)?,
         })
     }
 

@@ -8,11 +8,13 @@ use std::{net::SocketAddr, path::Path};
 use telemetry::MetricsHandle;
 
 use super::{addresses::Addresses, data::Data};
+use logs::Logs;
 use metrics::Metrics;
 use traces::Traces;
 
 pub(super) use metrics::Reloader;
 
+mod logs;
 mod metrics;
 mod traces;
 
@@ -20,6 +22,7 @@ mod traces;
 pub(super) struct Backend {
     traces: Traces,
     metrics: Metrics,
+    logs: Logs,
 }
 
 /// What a backend needs to know.
@@ -28,6 +31,8 @@ pub(super) struct Settings<'s> {
     pub(super) data: &'s Data,
     /// A folder like `deploy/`, instead of the one this binary was built with.
     pub(super) deploy: Option<&'s Path>,
+    /// What log streams are labelled with.
+    pub(super) environment: String,
     /// Whether samples and alerts are on a clock that stands still until it is told.
     pub(super) is_virtual: bool,
     /// The metrics of this process.
@@ -39,6 +44,7 @@ impl Backend {
         Ok(Self {
             traces: Traces::start(&settings).await?,
             metrics: Metrics::start(&settings).await?,
+            logs: Logs::start(&settings).await?,
         })
     }
 
@@ -55,6 +61,8 @@ impl Backend {
     /// Takes no more signals, decides and stores what was taken. What became of the spans.
     pub(super) async fn stop(self) -> collector::Report {
         self.metrics.stop().await;
-        self.traces.stop().await
+        let report = self.traces.stop().await;
+        self.logs.stop().await;
+        report
     }
 }

@@ -102,9 +102,24 @@ impl Data {
         self.path.join("alerts")
     }
 
+    /// Where shipped log lines are kept.
+    pub(crate) fn log_store(&self) -> PathBuf {
+        self.path.join("log-store")
+    }
+
+    /// Where the shipper keeps how far it is.
+    pub(crate) fn shipper(&self) -> PathBuf {
+        self.path.join("shipper")
+    }
+
+    /// Where the services' log files are.
+    pub(crate) fn logs(&self) -> PathBuf {
+        self.path.join("logs")
+    }
+
     /// A service's log file.
     pub(crate) fn log(&self, service: &str) -> PathBuf {
-        self.path.join("logs").join(format!("{service}.log"))
+        self.logs().join(format!("{service}.log"))
     }
 
     /// The folder's keys, made at the first start.

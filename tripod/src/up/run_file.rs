@@ -29,6 +29,7 @@ pub(crate) struct Run {
     pub(crate) tempo: String,
     pub(crate) prometheus: String,
     pub(crate) alertmanager: String,
+    pub(crate) loki: String,
     /// The control of a virtual clock, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) clock: Option<String>,
@@ -65,6 +66,7 @@ impl Run {
             tempo: url(addresses.tempo),
             prometheus: url(addresses.prometheus),
             alertmanager: url(addresses.alertmanager),
+            loki: url(addresses.loki),
             clock: clock.map(url),
             admin: addresses
                 .admin()

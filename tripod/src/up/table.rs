@@ -22,6 +22,7 @@ pub(crate) fn render(run: &Run, traces: &str, ready_after: Duration) -> String {
     row("Tempo API", &run.tempo);
     row("Prometheus API", &run.prometheus);
     row("Alertmanager API", &run.alertmanager);
+    row("Loki API", &run.loki);
     row(
         "OTLP over gRPC and HTTP",
         &format!("{}   {}", run.otlp_grpc, run.otlp_http),

@@ -14,6 +14,7 @@ mod crash;
 mod faults;
 mod join;
 mod lifecycle;
+mod logs;
 mod metrics;
 mod signals;
 mod system;

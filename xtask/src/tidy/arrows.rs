@@ -41,6 +41,9 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["alerting", "scrape", "promql", "tsdb", "conventions"],
     ),
     ("alertmanager", &["conventions"]),
+    ("logql", &["go-regex", "tsdb"]),
+    ("logs", &["logql", "blocks", "tsdb", "conventions"]),
+    ("shipper", &["conventions"]),
     (
         "server",
         &[
@@ -53,6 +56,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "promql",
             "tsdb",
             "alertmanager",
+            "logs",
+            "logql",
             "conventions",
         ],
     ),
@@ -66,6 +71,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "server",
             "prometheus",
             "alertmanager",
+            "shipper",
+            "logs",
             "traces",
             "collector",
             "otlp",

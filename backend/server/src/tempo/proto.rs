@@ -11,11 +11,11 @@ const FIXED32: u64 = 5;
 /// The bytes are not the message that they should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the message is no protobuf of its kind")]
-pub(super) struct Malformed;
+pub(crate) struct Malformed;
 
 /// One value on the wire.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Value<'a> {
+pub(crate) enum Value<'a> {
     Number(u64),
     Fixed64(u64),
     Fixed32(u32),
@@ -24,10 +24,10 @@ pub(super) enum Value<'a> {
 
 /// The fields of a message, in the order of the wire.
 #[derive(Clone, Copy)]
-pub(super) struct Fields<'a>(&'a [u8]);
+pub(crate) struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
-    pub(super) fn new(message: &'a [u8]) -> Self {
+    pub(crate) fn new(message: &'a [u8]) -> Self {
         Self(message)
     }
 

@@ -9,6 +9,7 @@ mod data;
 mod differences;
 mod garbage;
 mod golden;
+mod loki;
 mod peer;
 mod prometheus;
 mod serving;
