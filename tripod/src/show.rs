@@ -1,18 +1,19 @@
-//! `tripod show TRACE_ID`: one trace as a waterfall, read from the trace store of a running system.
+//! `tripod show TRACE_ID`: one trace as a waterfall, its log lines under the spans that wrote them, and the metrics whose exemplars
+//! name it.
 //!
-//! Finds the system by its `run.json`, or any Tempo by `--tempo`. Reads only public APIs.
+//! Finds the system by its `run.json`, or any Tempo by `--tempo`, then without log lines and metrics. Reads only public APIs.
 
 use std::{
     io,
     path::{Path, PathBuf},
     process::ExitCode,
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context, bail};
 use opentelemetry_proto::tonic::trace::v1::TracesData;
 use prost::Message as _;
-use reqwest::{StatusCode, Url, header::ACCEPT};
+use reqwest::{Client, StatusCode, Url, header::ACCEPT};
 
 use crate::{
     print,
@@ -20,6 +21,7 @@ use crate::{
 };
 use trace::Trace;
 
+mod joined;
 mod trace;
 mod waterfall;
 
@@ -73,52 +75,93 @@ pub(crate) fn main(options: Options) -> ExitCode {
 
 /// Whether the trace was found.
 fn run(options: &Options) -> anyhow::Result<bool> {
-    let tempo = match &options.tempo {
-        Some(url) => url.clone(),
-        None => tempo_of(&options.data)?,
+    let (tempo, run) = match &options.tempo {
+        Some(url) => (url.clone(), None),
+        None => {
+            let run = run_of(&options.data)?;
+            let tempo = run.tempo.parse();
+            let tempo =
+                tempo.with_context(|| format!("the run file names `{}` as Tempo", run.tempo))?;
+            (tempo, Some(run))
+        }
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("no async runtime")?;
-    let Some(data) = runtime.block_on(fetch(&tempo, &options.trace_id))? else {
-        print(
-            &mut io::stderr(),
-            &format!(
-                "tripod: trace {} is not stored at {tempo}: it is younger than the decision wait, was sampled out, or never was\n",
-                options.trace_id
-            ),
-        );
-        return Ok(false);
-    };
-    let style = waterfall::Style {
-        columns: options.columns.unwrap_or(COLUMNS_DEFAULT).max(COLUMNS_MIN),
-        attributes: options.attributes,
-    };
-    let text = waterfall::render(&Trace::assemble(&options.trace_id, data), &style);
-    print(&mut io::stdout(), &text);
-    Ok(true)
-}
-
-fn tempo_of(data: &Path) -> anyhow::Result<Url> {
-    let run = Run::read(data).with_context(|| {
-        format!(
-            "no running system in {}; name its folder with --data, or a Tempo with --tempo",
-            data.display()
-        )
-    })?;
-    run.tempo
-        .parse()
-        .with_context(|| format!("the run file names `{}` as Tempo", run.tempo))
-}
-
-async fn fetch(tempo: &Url, trace_id: &str) -> anyhow::Result<Option<TracesData>> {
     crate::install_tls();
-    let client = reqwest::Client::builder()
+    let client = Client::builder()
         .no_proxy()
         .timeout(ANSWER_DEADLINE)
         .build()
         .context("no HTTP client")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("no async runtime")?;
+    let style = waterfall::Style {
+        columns: options.columns.unwrap_or(COLUMNS_DEFAULT).max(COLUMNS_MIN),
+        attributes: options.attributes,
+    };
+    runtime.block_on(show(&client, &tempo, run.as_ref(), options, &style))
+}
+
+async fn show(
+    client: &Client,
+    tempo: &Url,
+    run: Option<&Run>,
+    options: &Options,
+    style: &waterfall::Style,
+) -> anyhow::Result<bool> {
+    let id = &options.trace_id;
+    let data = fetch(client, tempo, id).await?;
+    let trace = data.map(|data| Trace::assemble(id, data));
+    let span = trace.as_ref().map(|trace| (trace.start_ns, trace.end_ns));
+    let around = joined::around(span, now_ns());
+    let (mut lines, mut exemplars) = (Vec::new(), Vec::new());
+    if let Some(run) = run {
+        lines = or_none(joined::lines(client, &run.loki, id, around).await);
+        exemplars = or_none(joined::exemplars(client, &run.prometheus, id, around).await);
+    }
+    let text = match &trace {
+        Some(trace) => waterfall::render(trace, &lines, style),
+        None => {
+            let text = format!(
+                "tripod: trace {id} is not stored at {tempo}: it is younger than the decision wait, was sampled out, or never was\n"
+            );
+            print(&mut io::stderr(), &text);
+            waterfall::render_lines(&lines, style)
+        }
+    };
+    print(&mut io::stdout(), &text);
+    print(
+        &mut io::stdout(),
+        &waterfall::render_exemplars(&exemplars, style),
+    );
+    Ok(trace.is_some())
+}
+
+/// What is joined to a trace is not worth failing for; it is said.
+fn or_none<T>(found: anyhow::Result<Vec<T>>) -> Vec<T> {
+    found.unwrap_or_else(|error| {
+        print(&mut io::stderr(), &format!("tripod: {error:#}\n"));
+        Vec::new()
+    })
+}
+
+fn run_of(data: &Path) -> anyhow::Result<Run> {
+    Run::read(data).with_context(|| {
+        format!(
+            "no running system in {}; name its folder with --data, or a Tempo with --tempo",
+            data.display()
+        )
+    })
+}
+
+fn now_ns() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+async fn fetch(client: &Client, tempo: &Url, trace_id: &str) -> anyhow::Result<Option<TracesData>> {
     let url = format!(
         "{}/api/traces/{trace_id}",
         tempo.as_str().trim_end_matches('/')

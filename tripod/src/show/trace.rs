@@ -26,6 +26,8 @@ pub(crate) struct Trace {
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Span {
+    /// Hexadecimal, as log lines have it.
+    pub(crate) id: String,
     pub(crate) depth: usize,
     /// It names a parent that is not stored.
     pub(crate) orphan: bool,
@@ -149,6 +151,11 @@ fn print_form((wire, service): &(WireSpan, String), depth: usize) -> Span {
         status.code == StatusCode::Error as i32
     };
     Span {
+        id: wire
+            .span_id
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect(),
         depth,
         orphan: depth == 0 && !wire.parent_span_id.is_empty(),
         service: service.clone(),

@@ -8,7 +8,10 @@ use conventions::spans::{
     DB_RESPONSE_STATUS_CODE, ERROR_TYPE, HTTP_RESPONSE_STATUS_CODE, TRIPOD_JOB_ATTEMPT,
 };
 
-use super::trace::{Span, Trace};
+use super::{
+    joined::{Exemplar, Line},
+    trace::{Span, Trace},
+};
 
 /// Columns of the duration: `9999.99 ms`.
 const DURATION_COLUMNS: usize = 11;
@@ -16,6 +19,9 @@ const DURATION_COLUMNS: usize = 11;
 const NAME_COLUMNS_MAX: usize = 60;
 /// Columns of the bar at least.
 const BAR_COLUMNS_MIN: usize = 16;
+
+/// Columns of a log line at least.
+const LINE_COLUMNS_MIN: usize = 40;
 
 /// How it is printed.
 #[derive(Debug)]
@@ -25,8 +31,8 @@ pub(crate) struct Style {
     pub(crate) attributes: bool,
 }
 
-/// The whole text, with a line break at the end.
-pub(crate) fn render(trace: &Trace, style: &Style) -> String {
+/// The whole text, with a line break at the end. Each log line stands under the span that wrote it, those of no span at the end.
+pub(crate) fn render(trace: &Trace, lines: &[Line], style: &Style) -> String {
     let mut text = header(trace);
     let services = trace.services();
     let service_columns = widest(services.iter().copied());
@@ -49,8 +55,61 @@ pub(crate) fn render(trace: &Trace, style: &Style) -> String {
         if style.attributes {
             attributes(&mut text, span, service_columns + 2);
         }
+        for line in lines.iter().filter(|line| line.span_id == span.id) {
+            log_line(
+                &mut text,
+                line,
+                service_columns + 2,
+                span.depth,
+                style.columns,
+            );
+        }
+    }
+    let is_of_no_span = |line: &&Line| trace.spans.iter().all(|span| span.id != line.span_id);
+    let others: Vec<Line> = lines.iter().filter(is_of_no_span).cloned().collect();
+    text.push_str(&render_lines(&others, style));
+    text
+}
+
+/// Log lines alone, with a heading; nothing if there are none.
+pub(crate) fn render_lines(lines: &[Line], style: &Style) -> String {
+    if lines.is_empty() {
+        return String::new();
+    }
+    let mut text = "\nlog lines of spans that are not stored\n".to_owned();
+    let service_columns = widest(lines.iter().map(|line| line.service.as_str()));
+    for line in lines {
+        text.push_str(&fit(&clean(&line.service), service_columns));
+        log_line(&mut text, line, 2, 0, style.columns);
     }
     text
+}
+
+/// Metrics that lead to the trace; nothing if there are none.
+pub(crate) fn render_exemplars(exemplars: &[Exemplar], style: &Style) -> String {
+    if exemplars.is_empty() {
+        return String::new();
+    }
+    let mut text = "\nexemplars that name it\n".to_owned();
+    for exemplar in exemplars {
+        let line = format!("{}  {}", clean(&exemplar.series), clean(&exemplar.value));
+        text.push_str(fit(&line, style.columns.max(line.chars().count())).trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn log_line(text: &mut String, line: &Line, indent: usize, depth: usize, columns: usize) {
+    let whole = format!(
+        "{:indent$}{}  ▏{} {}",
+        "",
+        "  ".repeat(depth),
+        clean(&line.level),
+        clean(&line.message)
+    );
+    let cut = fit(&whole, columns.max(indent + 2 * depth + LINE_COLUMNS_MIN));
+    text.push_str(cut.trim_end());
+    text.push('\n');
 }
 
 fn header(trace: &Trace) -> String {
@@ -231,6 +290,7 @@ mod tests {
         ];
         let text = render(
             &trace(vec![span(0, "gateway", "GET /a", 0, 100), failed]),
+            &[],
             &STYLE,
         );
         let expected = "\
@@ -245,7 +305,7 @@ task-service    GET /b [server]  ····▓▓▓▓▓▓▓▓····   50.0
     #[test]
     fn control_characters_and_endless_names_do_not_reach_the_terminal() {
         let hostile = format!("\u{1b}[2J{}", "x".repeat(500));
-        let text = render(&trace(vec![span(0, "a\nb", &hostile, 0, 1)]), &STYLE);
+        let text = render(&trace(vec![span(0, "a\nb", &hostile, 0, 1)]), &[], &STYLE);
         assert!(!text.contains('\u{1b}'));
         assert_eq!(text.lines().count(), 3);
         assert!(
@@ -255,8 +315,31 @@ task-service    GET /b [server]  ····▓▓▓▓▓▓▓▓····   50.0
     }
 
     #[test]
+    fn log_lines_stand_under_the_span_that_wrote_them() {
+        let mut inner = span(1, "worker", "b", 2, 4);
+        inner.id = "0b".to_owned();
+        let line = |span_id: &str, message: &str| Line {
+            span_id: span_id.to_owned(),
+            service: "worker".to_owned(),
+            level: "WARN".to_owned(),
+            message: message.to_owned(),
+        };
+        let lines = [line("0b", "slow\u{1b}"), line("0c", "elsewhere")];
+        let text = render(
+            &trace(vec![span(0, "gateway", "a", 0, 5), inner]),
+            &lines,
+            &STYLE,
+        );
+        let shown: Vec<&str> = text.lines().skip(3).collect();
+        assert!(shown[0].starts_with("worker "), "{text}");
+        assert_eq!(shown[1], "             ▏WARN slow�");
+        assert_eq!(shown[3], "log lines of spans that are not stored");
+        assert_eq!(shown[4], "worker    ▏WARN elsewhere");
+    }
+
+    #[test]
     fn a_trace_of_no_duration_has_bars() {
-        let text = render(&trace(vec![span(0, "a", "b", 5, 5)]), &STYLE);
+        let text = render(&trace(vec![span(0, "a", "b", 5, 5)]), &[], &STYLE);
         assert!(text.contains('█'));
     }
 }

@@ -254,13 +254,17 @@ fn a_failed_request_is_shown_as_one_waterfall_of_all_services() {
     let data = folder.path().to_str().unwrap().to_owned();
     let shown = wait_for("the trace", || {
         let (code, shown) = show(&[&header, "--data", &data]);
-        (code == Some(0)).then_some(shown)
+        // The log line of the failed call is shipped, and the exemplar of the request scraped, a little later.
+        let is_whole =
+            code == Some(0) && shown.contains("▏WARN") && shown.contains("exemplars that name it");
+        is_whole.then_some(shown)
     });
     for part in [
         "gateway",
         "task-service",
         "POST /v1/tasks",
         "DynamoDB.TransactWriteItems",
+        "http_server_request_duration_seconds_bucket{",
     ] {
         assert!(shown.contains(part), "{part} is missing:\n{shown}");
     }

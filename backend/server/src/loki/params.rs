@@ -179,7 +179,7 @@ fn duration(text: &str) -> Result<i64, String> {
     }
     let of_prometheus = go::parse_prometheus_duration(text)
         .ok()
-        .and_then(|ms| i64::try_from(ms).ok()?.checked_mul(1_000_000));
+        .and_then(|ns| i64::try_from(ns).ok());
     match of_prometheus {
         Some(ns) => Ok(ns),
         None => go::parse_duration(text)

@@ -60,7 +60,7 @@ fn answers_are_those_of_the_real_loki() {
                     ("start", start),
                     ("end", end),
                     ("direction", direction),
-                    ("step", "5"),
+                    ("step", ["5", "5s"][usize::from(direction == "forward")]),
                 ],
             );
         }
