@@ -11,6 +11,8 @@ const DURATIONS: [(&str, i64); 7] = [
     ("ms", 1),
 ];
 
+const WEEK_MS: i64 = 7 * 86_400_000;
+
 /// Each also with an `i` before its `B`, of the same size.
 const SIZES: [(&str, u64); 7] = [
     ("EB", 1 << 60),
@@ -52,14 +54,14 @@ pub(crate) fn duration_ms(text: &str) -> Result<i64, String> {
     Ok(total)
 }
 
-/// A duration as Prometheus shows it: years, weeks and days only where nothing is left over.
+/// A duration as Prometheus shows it: years and weeks only where nothing is left over.
 pub(crate) fn duration_text(ms: i64) -> String {
     if ms == 0 {
         return "0s".to_owned();
     }
     let (mut rest, mut text) = (ms, String::new());
     for (unit, length) in DURATIONS {
-        let is_coarse = length >= 86_400_000;
+        let is_coarse = length >= WEEK_MS;
         if rest < length || is_coarse && rest % length != 0 {
             continue;
         }
@@ -109,7 +111,8 @@ mod tests {
         }
         assert_eq!(duration_ms("0"), Ok(0));
         assert_eq!(duration_text(0), "0s");
-        assert_eq!(duration_text(90_061_001), "25h1m1s1ms");
+        assert_eq!(duration_text(90_061_001), "1d1h1m1s1ms");
+        assert_eq!(duration_text(8 * 86_400_000), "8d");
         for text in [
             "",
             "5",

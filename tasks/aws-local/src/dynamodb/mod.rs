@@ -160,6 +160,9 @@ fn run(
     // Connections and sweeps hold the database open; the folder is free when it is closed.
     drop(runtime);
     sweeps.stop();
+    // Unlocked rather than only closed: a process that is just being started has a copy of the file until it executes.
+    // It fails for no reason that closing the file would not mend.
+    let _ = lock.as_ref().map(File::unlock);
     drop(lock);
 }
 
