@@ -220,7 +220,8 @@ fn alerts_are_told_to_the_alertmanager_and_outlive_a_kill() {
             .then_some(())
     });
     let pending = wait_for("the pending alert", || metrics.alert("Pending"));
-    let samples = "count_over_time(up{service='gateway'}[1h])";
+    // Over all ports that it has listened on.
+    let samples = "sum(count_over_time(up{service='gateway'}[1h]))";
     let before = metrics.wait_for_value(samples, |samples| samples >= 10.0);
     let killed = now_s();
     system.kill();
