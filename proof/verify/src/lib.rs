@@ -1,6 +1,6 @@
 //! Proves a running system: scenarios are played on it through its public APIs, and each claim is judged with its evidence.
 //!
-//! [`target`] says what the system is, [`clock`] how time passes, [`scenario`] what is done; [`run`] does it, [`checks`] judge,
+//! [`target`] says what the system is, [`clock`] how time passes, [`scenario`] what is done; [`run`] does it, checks judge,
 //! [`evidence`] is what is left. Nothing here knows whether the system is the embedded one or the real components.
 
 pub mod apis;
