@@ -1,5 +1,6 @@
-//! The one binary: `tripod up` runs the whole system, `tripod gateway|task-service|worker` one process of it, `tripod show`
-//! prints one trace, `tripod verify` proves the system, `tripod slo` makes rules of objectives.
+//! The one binary: `tripod up` runs the whole system, `tripod stack` the same on the real components,
+//! `tripod gateway|task-service|worker` one process of it, `tripod show` prints one trace, `tripod verify` proves the
+//! system, `tripod slo` makes rules of objectives.
 //!
 //! Thin: it reads the command line and hands over. Each process's own flags are read by `runtime`.
 
@@ -9,6 +10,7 @@ use clap::Parser;
 
 mod show;
 mod slo;
+mod stack;
 mod supervised;
 mod up;
 mod verify;
@@ -22,6 +24,9 @@ mod verify;
 enum Command {
     /// Runs the whole system on this machine and prints where everything is
     Up(up::Options),
+    /// Runs the same services on the real components that are at hand
+    #[command(subcommand)]
+    Stack(stack::Command),
     /// Prints one trace of a running system as a waterfall
     Show(show::Options),
     /// Plays the scenarios on a system and proves what it claims
@@ -48,6 +53,7 @@ struct Forwarded {
 fn main() -> ExitCode {
     match Command::parse() {
         Command::Up(options) => up::main(options),
+        Command::Stack(command) => stack::main(command),
         Command::Show(options) => show::main(options),
         Command::Verify(options) => verify::main(options),
         Command::Slo(command) => slo::main(command),

@@ -21,14 +21,15 @@ use conventions::resource::{BACKEND, GATEWAY, TASK_SERVICE, WORKER};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use addresses::{Addresses, Auto, Ports};
+use addresses::Auto;
 use backend::{Backend, Reloader};
-use child::{Child, Spec};
-use data::{Data, Keys};
-use log_file::LogFile;
-use run_file::RunFile;
+use data::Keys;
 
-pub(crate) use run_file::{NAME as RUN_FILE, Run};
+pub(crate) use addresses::{Addresses, Picker, Ports, loopback};
+pub(crate) use child::{Child, Program, Spec};
+pub(crate) use data::{Data, is_tripod};
+pub(crate) use log_file::LogFile;
+pub(crate) use run_file::{NAME as RUN_FILE, Run, RunFile};
 
 use crate::print;
 
@@ -36,7 +37,7 @@ mod addresses;
 mod backend;
 mod child;
 mod data;
-mod deploy;
+pub(crate) mod deploy;
 mod log_file;
 mod run_file;
 mod table;
@@ -48,20 +49,20 @@ pub(crate) const DATA_DEFAULT: &str = ".tripod";
 const READY_DEADLINE: Duration = Duration::from_secs(30);
 const READY_POLL: Duration = Duration::from_millis(10);
 /// How long the supervisor's own spans and log lines may take to leave.
-const TELEMETRY_DEADLINE: Duration = Duration::from_secs(5);
+pub(crate) const TELEMETRY_DEADLINE: Duration = Duration::from_secs(5);
 /// Exit code of a process that was interrupted twice (128 + SIGINT).
 const EXIT_INTERRUPTED: i32 = 130;
 /// Whoever sets one of these sends spans elsewhere.
 const OTLP_VARIABLES: [&str; 2] = [OTLP_ENDPOINT, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"];
 const OTLP_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 /// Region of the embedded AWS; any would do.
-const REGION: &str = "us-east-1";
+pub(crate) const REGION: &str = "us-east-1";
 /// Requests per second nobody can mean.
 const TRAFFIC_MAX: f64 = 1_000.0;
 
-/// Flags of `tripod up`.
+/// Flags of every system, whatever its backend.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Options {
+pub(crate) struct SystemOptions {
     /// Folder for everything that stays: tables, logs, keys
     #[arg(
         long,
@@ -84,13 +85,33 @@ pub(crate) struct Options {
     traffic: f64,
     /// Folder with the configuration of the real components, read instead of the built-in one
     #[arg(long, value_name = "DIR")]
-    deploy: Option<PathBuf>,
-    /// `virtual`: scrape and evaluate only when told over HTTP, at simulated instants
-    #[arg(long, value_name = "real|virtual", value_enum, default_value_t = Clock::Real)]
-    clock: Clock,
+    pub(crate) deploy: Option<PathBuf>,
     /// Let the processes take faults on their admin listeners
     #[arg(long)]
     allow_faults: bool,
+}
+
+/// Flags of `tripod up`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    system: SystemOptions,
+    /// `virtual`: scrape and evaluate only when told over HTTP, at simulated instants
+    #[arg(long, value_name = "real|virtual", value_enum, default_value_t = Clock::Real)]
+    clock: Clock,
+}
+
+impl SystemOptions {
+    pub(crate) fn open_data(&self) -> anyhow::Result<Data> {
+        Data::open((!self.ephemeral).then_some(self.data.as_path()))
+    }
+
+    pub(crate) fn ports(&self) -> Ports {
+        match self.ports {
+            Some(Auto) => Ports::Auto,
+            None => Ports::Offset(self.port_offset),
+        }
+    }
 }
 
 /// What scraping, rules and alerts run on. Requests, spans and log lines always have real time.
@@ -113,13 +134,9 @@ pub(crate) fn main(options: Options) -> ExitCode {
 
 fn run(options: &Options) -> anyhow::Result<()> {
     let started = Instant::now();
-    let data = Data::open((!options.ephemeral).then_some(options.data.as_path()))?;
-    let ports = if options.ports.is_some() {
-        Ports::Auto
-    } else {
-        Ports::Offset(options.port_offset)
-    };
-    let addresses = Addresses::plan(ports)?;
+    let system = &options.system;
+    let data = system.open_data()?;
+    let addresses = Addresses::plan(&mut Picker::new(system.ports()))?;
 
     let mut config = telemetry::Config::from_env(BACKEND, env!("CARGO_PKG_VERSION"))?;
     config.log_output = telemetry::LogOutput::Writer(Box::new(LogFile::new(data.log(BACKEND))));
@@ -139,7 +156,7 @@ fn run(options: &Options) -> anyhow::Result<()> {
         let settings = backend::Settings {
             addresses: &addresses,
             data: &data,
-            deploy: options.deploy.as_deref(),
+            deploy: system.deploy.as_deref(),
             environment,
             is_virtual: options.clock == Clock::Virtual,
             metrics: guard.metrics(),
@@ -148,19 +165,24 @@ fn run(options: &Options) -> anyhow::Result<()> {
             Ok(backend) => backend,
             Err(error) => return (Err(error), None),
         };
-        let reloader = backend.reloader(options.deploy.as_deref());
-        if let Err(error) = reload_on_hangup(reloader) {
-            return (Err(error), Some(backend));
-        }
-        let served = serve(
-            options,
-            &data,
-            &addresses,
-            backend.clock(),
-            &otlp,
-            started,
-            |system, ready_after| table::render(&system.run, &traces_url, ready_after),
-        );
+        let served = async {
+            reload_on_hangup(backend.reloader(system.deploy.as_deref()))?;
+            let keys = data.keys()?;
+            let run = Run::new(&addresses, data.path(), &keys.dev);
+            let run = run.with_clock(backend.clock());
+            let services = Services {
+                options: system,
+                data: &data,
+                addresses: &addresses,
+                otlp: &otlp,
+                keys,
+                run_file: RunFile::create(run)?,
+            };
+            serve(services, stop_on_signal()?, started, |run, ready_after| {
+                table::render(run, &traces_url, ready_after)
+            })
+            .await
+        };
         (served.await, Some(backend))
     });
     // The backend outlives the telemetry of its own process, whose last spans go through it.
@@ -176,32 +198,40 @@ fn run(options: &Options) -> anyhow::Result<()> {
     outcome
 }
 
-/// Runs the system until it is told to stop. `greet` is what the terminal shows when it is ready, so long after `started`.
-async fn serve(
-    options: &Options,
-    data: &Data,
-    addresses: &Addresses,
-    clock: Option<SocketAddr>,
-    otlp: &Otlp,
+/// What the services are started with.
+pub(crate) struct Services<'s> {
+    pub(crate) options: &'s SystemOptions,
+    pub(crate) data: &'s Data,
+    pub(crate) addresses: &'s Addresses,
+    pub(crate) otlp: &'s Otlp,
+    pub(crate) keys: Keys,
+    pub(crate) run_file: Arc<RunFile>,
+}
+
+/// Runs the services until `stop`. `greet` is what the terminal shows when they are ready, so long after `started`.
+pub(crate) async fn serve(
+    services: Services<'_>,
+    stop: CancellationToken,
     started: Instant,
-    greet: impl FnOnce(&System, Duration) -> String,
+    greet: impl FnOnce(&Run, Duration) -> String,
 ) -> anyhow::Result<()> {
-    let stop = stop_on_signal()?;
+    let run_file = Arc::clone(&services.run_file);
     let system = tokio::select! {
-        system = System::start(options, data, addresses, clock, otlp) => system?,
+        system = System::start(services) => system?,
         // Nothing serves yet, so there is nothing to drain: what was started ends with the runtime.
         () = stop.cancelled() => return Ok(()),
     };
     let ready_after = started.elapsed();
-    print(&mut io::stdout(), &greet(&system, ready_after));
+    print(&mut io::stdout(), &greet(&run_file.run(), ready_after));
     tracing::info!(ready_ms = ready_after.as_millis() as u64, "system is ready");
     stop.cancelled().await;
     system.stop().await;
+    run_file.remove();
     Ok(())
 }
 
 /// Where the processes send spans.
-enum Otlp {
+pub(crate) enum Otlp {
     /// To the backend in this process, at this base URL.
     Embedded(String),
     /// Where the environment says, with the variables that say so.
@@ -209,7 +239,7 @@ enum Otlp {
 }
 
 impl Otlp {
-    fn new(addresses: &Addresses) -> Self {
+    pub(crate) fn new(addresses: &Addresses) -> Self {
         match OTLP_VARIABLES
             .iter()
             .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
@@ -220,10 +250,8 @@ impl Otlp {
     }
 }
 
-/// Everything that runs.
+/// Everything that runs beside a backend.
 struct System {
-    run: Run,
-    run_file: Arc<RunFile>,
     aws: AwsLocal,
     /// In the order in which they are stopped.
     children: Vec<Child>,
@@ -232,41 +260,28 @@ struct System {
 
 impl System {
     /// Starts everything and waits until each process says that it is ready.
-    async fn start(
-        options: &Options,
-        data: &Data,
-        addresses: &Addresses,
-        clock: Option<SocketAddr>,
-        otlp: &Otlp,
-    ) -> anyhow::Result<Self> {
-        let keys = data.keys()?;
+    async fn start(services: Services<'_>) -> anyhow::Result<Self> {
         let storage = aws_local::Options {
-            data: data.tables(),
+            data: services.data.tables(),
             region: REGION.to_owned(),
             ..Default::default()
         };
-        let aws = AwsLocal::bind(addresses.aws, storage)
+        let aws = AwsLocal::bind(services.addresses.aws, storage)
             .await
             .context("DynamoDB and SQS do not start")?;
-
-        let run = Run::new(addresses, clock, data.path(), &keys.dev);
-        let unwritable = || format!("data folder {} cannot be written", data.path().display());
-        let run_file = Arc::new(RunFile::create(run.clone()).with_context(unwritable)?);
-        let children = start_children(options, data, addresses, otlp, &keys, &run_file)?;
-        until_ready(&children, addresses).await?;
+        let children = start_children(&services)?;
+        until_ready(&children, services.addresses).await?;
 
         let traffic_stop = CancellationToken::new();
-        if options.traffic > 0.0 {
+        if services.options.traffic > 0.0 {
             let target = traffic::Target {
-                gateway: run.gateway.clone(),
-                api_key: keys.synthetic,
-                requests_per_second: options.traffic,
+                gateway: services.run_file.run().gateway,
+                api_key: services.keys.synthetic,
+                requests_per_second: services.options.traffic,
             };
             tokio::spawn(traffic::run(target, traffic_stop.clone()));
         }
         Ok(Self {
-            run,
-            run_file,
             aws,
             children,
             traffic_stop,
@@ -282,19 +297,19 @@ impl System {
             child.stop().await;
         }
         self.aws.stop().await;
-        self.run_file.remove();
     }
 }
 
 /// The three processes, in the order in which they are to be stopped.
-fn start_children(
-    options: &Options,
-    data: &Data,
-    addresses: &Addresses,
-    otlp: &Otlp,
-    keys: &Keys,
-    run_file: &Arc<RunFile>,
-) -> anyhow::Result<Vec<Child>> {
+fn start_children(services: &Services<'_>) -> anyhow::Result<Vec<Child>> {
+    let Services {
+        options,
+        data,
+        addresses,
+        otlp,
+        keys,
+        run_file,
+    } = services;
     let aws = format!("http://{}", addresses.aws);
     let token = new_secret()?;
     let start = |service: &'static str, admin: SocketAddr, settings: &[(&str, String)]| {
@@ -319,7 +334,8 @@ fn start_children(
         );
         Child::start(
             Spec {
-                service,
+                name: service,
+                program: Program::Service,
                 environment,
                 log: data.log(service),
             },
@@ -376,7 +392,7 @@ async fn until_ready(children: &[Child], addresses: &Addresses) -> anyhow::Resul
 }
 
 /// A token that SIGTERM or Ctrl-C cancels; a second signal ends the process at once, and its children with it.
-fn stop_on_signal() -> anyhow::Result<CancellationToken> {
+pub(crate) fn stop_on_signal() -> anyhow::Result<CancellationToken> {
     let mut terminate = signal(SignalKind::terminate()).context("no handler for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("no handler for SIGINT")?;
     let stop = CancellationToken::new();

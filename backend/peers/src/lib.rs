@@ -1,4 +1,4 @@
-//! The real components beside which tests and benches run ours: found, started, ended. For development only.
+//! The real components: where they are found, and, for tests and benches, how they are started beside ours and ended.
 //!
 //! What a component is asked, and what its answer must be, is the matter of the test. See `docs/stack.md`.
 

@@ -18,6 +18,8 @@ const TASK_SERVICE_ADMIN: u16 = 9102;
 const WORKER_ADMIN: u16 = 9103;
 const TEMPO: u16 = 3200;
 const ALERTMANAGER: u16 = 9093;
+const PROMETHEUS: u16 = 9090;
+const LOKI: u16 = 3100;
 
 /// How ports are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +33,13 @@ pub(crate) enum Ports {
 /// The word behind `--ports`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Auto;
+
+/// Chooses addresses, each once.
+#[derive(Debug)]
+pub(crate) struct Picker {
+    ports: Ports,
+    picked: HashSet<u16>,
+}
 
 /// Where each surface listens; loopback only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,17 +70,35 @@ impl FromStr for Auto {
     }
 }
 
+impl Picker {
+    pub(crate) fn new(ports: Ports) -> Self {
+        Self {
+            ports,
+            picked: HashSet::new(),
+        }
+    }
+
+    /// An address for a surface that has this port by default. It is free now.
+    ///
+    /// # Errors
+    /// A taken port, with its surface and the flag that avoids it.
+    pub(crate) fn address(&mut self, surface: &str, standard: u16) -> anyhow::Result<SocketAddr> {
+        match self.ports {
+            Ports::Offset(offset) => shifted(surface, standard, offset),
+            Ports::Auto => {
+                free(&mut self.picked).with_context(|| format!("no free port for {surface}"))
+            }
+        }
+    }
+}
+
 impl Addresses {
     /// Chooses a port for every surface and makes sure that each is free now.
     ///
     /// # Errors
     /// A taken port, with its surface and the flag that avoids it.
-    pub(crate) fn plan(ports: Ports) -> anyhow::Result<Self> {
-        let mut picked = HashSet::new();
-        let mut address = |surface: &str, standard: u16| match ports {
-            Ports::Offset(offset) => shifted(surface, standard, offset),
-            Ports::Auto => free(&mut picked).with_context(|| format!("no free port for {surface}")),
-        };
+    pub(crate) fn plan(picker: &mut Picker) -> anyhow::Result<Self> {
+        let mut address = |surface: &str, standard| picker.address(surface, standard);
         Ok(Self {
             gateway: address("the gateway API", 8080)?,
             task_service: address("the task-service", 8081)?,
@@ -82,9 +109,9 @@ impl Addresses {
             otlp_grpc: address("OTLP over gRPC", 4317)?,
             otlp_http: address("OTLP over HTTP", 4318)?,
             tempo: address("the Tempo API", TEMPO)?,
-            prometheus: address("the Prometheus API", 9090)?,
+            prometheus: address("the Prometheus API", PROMETHEUS)?,
             alertmanager: address("the Alertmanager API", ALERTMANAGER)?,
-            loki: address("the Loki API", 3100)?,
+            loki: address("the Loki API", LOKI)?,
         })
     }
 
@@ -100,15 +127,23 @@ impl Addresses {
     /// Where a surface really is that a configuration file puts at its standard address.
     pub(crate) fn instead_of(&self, standard: &str) -> Option<String> {
         let standard: SocketAddr = standard.parse().ok()?;
-        let moved = [
+        let mut named = self.named_in_files().into_iter();
+        let (_, address) = named.find(|(named, _)| standard == *named)?;
+        Some(address.to_string())
+    }
+
+    /// Addresses that configuration files name, and where these surfaces really are.
+    pub(crate) fn named_in_files(&self) -> [(SocketAddr, SocketAddr); 7] {
+        [
             (GATEWAY_ADMIN, self.gateway_admin),
             (TASK_SERVICE_ADMIN, self.task_service_admin),
             (WORKER_ADMIN, self.worker_admin),
             (TEMPO, self.tempo),
             (ALERTMANAGER, self.alertmanager),
-        ];
-        let (_, address) = moved.iter().find(|(port, _)| standard == loopback(*port))?;
-        Some(address.to_string())
+            (PROMETHEUS, self.prometheus),
+            (LOKI, self.loki),
+        ]
+        .map(|(port, address)| (loopback(port), address))
     }
 }
 
@@ -136,7 +171,7 @@ fn free(picked: &mut HashSet<u16>) -> Option<SocketAddr> {
         })
 }
 
-fn loopback(port: u16) -> SocketAddr {
+pub(crate) fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
@@ -168,7 +203,7 @@ mod tests {
 
     #[test]
     fn picked_ports_differ() {
-        let planned = Addresses::plan(Ports::Auto).unwrap();
+        let planned = Addresses::plan(&mut Picker::new(Ports::Auto)).unwrap();
         let ports: HashSet<_> = planned
             .admin()
             .iter()

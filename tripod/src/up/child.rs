@@ -1,6 +1,7 @@
 //! One supervised process: started, restarted with backoff when it ends by itself, stopped when asked to.
 //!
-//! Its standard output goes to its log file, what it writes to standard error becomes log lines of the supervisor.
+//! What a service writes to standard output goes to its log file, what it writes to standard error becomes log lines of
+//! the supervisor. A program that is none of ours has one log file for both.
 
 use std::{
     io::{self, BufRead, BufReader, PipeReader, Write},
@@ -34,10 +35,22 @@ const ERROR_LINE_BYTES_MAX: usize = 8 * 1024;
 /// What to run.
 #[derive(Debug, Clone)]
 pub(crate) struct Spec {
-    /// The subcommand, which is also the service's name.
-    pub(crate) service: &'static str,
+    /// The service's or the component's name.
+    pub(crate) name: &'static str,
+    pub(crate) program: Program,
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) log: PathBuf,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Program {
+    /// This executable, with the service's name as subcommand. It ends when its supervisor does.
+    Service,
+    /// Another one.
+    Foreign {
+        path: PathBuf,
+        arguments: Vec<String>,
+    },
 }
 
 /// A supervised process; see [`Child::start`].
@@ -97,7 +110,7 @@ struct Supervisor {
 
 impl Supervisor {
     async fn keep_running(self, mut process: Process) {
-        let service = self.spec.service;
+        let service = self.spec.name;
         let mut backoff = BACKOFF_MIN;
         loop {
             let started = Instant::now();
@@ -133,35 +146,59 @@ impl Supervisor {
     }
 
     fn spawn(&self) -> anyhow::Result<Process> {
-        let service = self.spec.service;
+        let name = self.spec.name;
         let (output, output_writer) = io::pipe().context("no pipe for a process's output")?;
-        let (errors, errors_writer) = io::pipe().context("no pipe for a process's errors")?;
-        let executable = std::env::current_exe().context("this executable has no path")?;
-        let mut child = Command::new(executable)
-            .arg(service)
-            .envs(
-                self.spec
-                    .environment
-                    .iter()
-                    .map(|(name, value)| (name, value)),
-            )
-            .env(supervised::ENVIRONMENT, "true")
+        let mut command = self.command()?;
+        match &self.spec.program {
+            Program::Service => {
+                let (errors, errors_writer) =
+                    io::pipe().context("no pipe for a process's errors")?;
+                pump(name, "stderr", move || copy_errors(name, errors))?;
+                command.stderr(errors_writer);
+            }
+            Program::Foreign { .. } => {
+                let both = output_writer.try_clone();
+                command.stderr(both.context("no pipe for a process's errors")?);
+            }
+        }
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(output_writer)
-            .stderr(errors_writer)
             // Ctrl-C in a terminal reaches the whole process group: draining in order needs groups of their own.
             .process_group(0)
             .kill_on_drop(true)
             .spawn()
-            .with_context(|| format!("{service} does not start"))?;
+            .with_context(|| format!("{name} does not start"))?;
+        // The command holds the writers' ends, and a reader waits for all of them to be closed.
+        drop(command);
         let log = Arc::clone(&self.log);
-        pump(service, "log", move || copy_output(service, output, &log))?;
-        pump(service, "stderr", move || copy_errors(service, errors))?;
-        self.run_file.set_pid(service, child.id());
+        pump(name, "log", move || copy_output(name, output, &log))?;
+        self.run_file.set_pid(name, child.id());
         Ok(Process {
             _stdin: child.stdin.take(),
             child,
         })
+    }
+
+    fn command(&self) -> anyhow::Result<Command> {
+        let mut command = match &self.spec.program {
+            Program::Service => {
+                let executable = std::env::current_exe().context("this executable has no path")?;
+                let mut command = Command::new(executable);
+                command
+                    .arg(self.spec.name)
+                    .env(supervised::ENVIRONMENT, "true");
+                command
+            }
+            Program::Foreign { path, arguments } => {
+                let mut command = Command::new(path);
+                command.args(arguments);
+                command
+            }
+        };
+        let environment = self.spec.environment.iter();
+        command.envs(environment.map(|(name, value)| (name, value)));
+        Ok(command)
     }
 }
 

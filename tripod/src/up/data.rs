@@ -163,7 +163,7 @@ fn wait_for_left_behind(path: &Path) -> anyhow::Result<()> {
 }
 
 /// Whether the process is one of ours: ids are reused, so its executable has to be this one.
-fn is_tripod(pid: u32) -> bool {
+pub(crate) fn is_tripod(pid: u32) -> bool {
     let executable = |pid: &str| fs::read_link(format!("/proc/{pid}/exe")).ok();
     executable(&pid.to_string()).is_some_and(|found| Some(found) == executable("self"))
 }

@@ -1,5 +1,5 @@
-//! The configuration of the backend's parts as this binary was built with it, and where each file is below a folder like
-//! `deploy/` that is given instead.
+//! The configuration of the backend's parts and of the real components as this binary was built with it, and where each
+//! file is below a folder like `deploy/` that is given instead.
 
 macro_rules! rules {
     ($name:literal) => {
@@ -11,15 +11,15 @@ macro_rules! rules {
 }
 
 /// The collector's file, and its place.
-pub(super) const COLLECTOR: &str = include_str!("../../../deploy/collector/collector.yaml");
-pub(super) const COLLECTOR_PATH: &str = "collector/collector.yaml";
+pub(crate) const COLLECTOR: &str = include_str!("../../../deploy/collector/collector.yaml");
+pub(crate) const COLLECTOR_PATH: &str = "collector/collector.yaml";
 
 /// What is scraped, which rules are read, where alerts go.
-pub(super) const PROMETHEUS: &str = include_str!("../../../deploy/prometheus/prometheus.yml");
-pub(super) const PROMETHEUS_PATH: &str = "prometheus/prometheus.yml";
+pub(crate) const PROMETHEUS: &str = include_str!("../../../deploy/prometheus/prometheus.yml");
+pub(crate) const PROMETHEUS_PATH: &str = "prometheus/prometheus.yml";
 
 /// Every rule file, by its path below the folder.
-pub(super) const RULES: [(&str, &str); 5] = [
+pub(crate) const RULES: [(&str, &str); 5] = [
     rules!("golden-signals.yml"),
     rules!("slo-gateway.yml"),
     rules!("slo-task-service.yml"),
@@ -28,8 +28,20 @@ pub(super) const RULES: [(&str, &str); 5] = [
 ];
 
 /// Who is told of which alert.
-pub(super) const ALERTMANAGER: &str = include_str!("../../../deploy/alertmanager/alertmanager.yml");
-pub(super) const ALERTMANAGER_PATH: &str = "alertmanager/alertmanager.yml";
+pub(crate) const ALERTMANAGER: &str = include_str!("../../../deploy/alertmanager/alertmanager.yml");
+pub(crate) const ALERTMANAGER_PATH: &str = "alertmanager/alertmanager.yml";
+
+/// The folder of the rule files.
+pub(crate) const RULES_PATH: &str = "prometheus/rules";
+
+/// Of the real components alone.
+pub(crate) const TEMPO: &str = include_str!("../../../deploy/tempo/tempo.yaml");
+pub(crate) const TEMPO_PATH: &str = "tempo/tempo.yaml";
+pub(crate) const LOKI: &str = include_str!("../../../deploy/loki/loki.yaml");
+pub(crate) const LOKI_PATH: &str = "loki/loki.yaml";
+/// What is scraped of them.
+pub(crate) const COMPONENTS: &str = include_str!("../../../deploy/native/components.yml");
+pub(crate) const COMPONENTS_PATH: &str = "native/components.yml";
 
 #[cfg(test)]
 mod tests {

@@ -8,9 +8,10 @@ use std::{
     io::{self, Write},
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
+use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use super::addresses::Addresses;
@@ -33,6 +34,9 @@ pub(crate) struct Run {
     /// The control of a virtual clock, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) clock: Option<String>,
+    /// Real components by name: the URL that says whether it is ready.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) components: BTreeMap<String, String>,
     /// Admin listeners by service name.
     pub(crate) admin: BTreeMap<String, String>,
     /// Processes by service name.
@@ -50,12 +54,7 @@ pub(crate) struct RunFile {
 
 impl Run {
     /// What a run at these addresses says, before any process is started.
-    pub(crate) fn new(
-        addresses: &Addresses,
-        clock: Option<SocketAddr>,
-        data: &Path,
-        api_key: &str,
-    ) -> Self {
+    pub(crate) fn new(addresses: &Addresses, data: &Path, api_key: &str) -> Self {
         let url = |address: SocketAddr| format!("http://{address}");
         Self {
             gateway: url(addresses.gateway),
@@ -67,7 +66,8 @@ impl Run {
             prometheus: url(addresses.prometheus),
             alertmanager: url(addresses.alertmanager),
             loki: url(addresses.loki),
-            clock: clock.map(url),
+            clock: None,
+            components: BTreeMap::new(),
             admin: addresses
                 .admin()
                 .map(|(service, address)| (service.to_owned(), url(address)))
@@ -78,6 +78,14 @@ impl Run {
             )]),
             data: data.to_owned(),
             api_key: api_key.to_owned(),
+        }
+    }
+
+    /// The same with the control of a virtual clock, if there is one.
+    pub(crate) fn with_clock(self, clock: Option<SocketAddr>) -> Self {
+        Self {
+            clock: clock.map(|address| format!("http://{address}")),
+            ..self
         }
     }
 
@@ -100,13 +108,19 @@ impl Run {
 impl RunFile {
     /// # Errors
     /// When the folder cannot be written.
-    pub(crate) fn create(run: Run) -> io::Result<Self> {
+    pub(crate) fn create(run: Run) -> anyhow::Result<Arc<Self>> {
         let file = Self {
             path: run.data.join(NAME),
             run: Mutex::new(run),
         };
-        file.write()?;
-        Ok(file)
+        let written = file.write();
+        written.with_context(|| format!("{} cannot be written", file.path.display()))?;
+        Ok(Arc::new(file))
+    }
+
+    /// What it says now.
+    pub(crate) fn run(&self) -> Run {
+        self.locked().clone()
     }
 
     /// Notes the process that a service has now.

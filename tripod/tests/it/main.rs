@@ -17,6 +17,7 @@ mod lifecycle;
 mod logs;
 mod metrics;
 mod signals;
+mod stack;
 mod system;
 mod traces;
 mod verify;

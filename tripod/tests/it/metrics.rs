@@ -41,6 +41,9 @@ pub fn deploy(folder: &Path) -> PathBuf {
         "prometheus",
         "prometheus/rules",
         "alertmanager",
+        "tempo",
+        "loki",
+        "native",
     ] {
         fs::create_dir_all(target.join(part)).unwrap();
         for entry in fs::read_dir(source.join(part)).unwrap().map(Result::unwrap) {

@@ -15,8 +15,10 @@ use serde_json::Value;
 
 /// Start, stop and everything that is waited for; far above what is needed on a busy machine.
 pub const DEADLINE: Duration = Duration::from_secs(60);
+/// The same for the real components: Loki alone takes a quarter of a minute.
+pub const STACK_DEADLINE: Duration = Duration::from_secs(180);
 
-/// `tripod up` on free ports; killed when dropped.
+/// `tripod up` or `tripod stack up` on free ports; killed when dropped.
 pub struct System {
     process: Guarded,
     data: PathBuf,
@@ -55,20 +57,25 @@ pub fn command(arguments: &[&str]) -> Command {
 impl System {
     /// Starts on this folder, without synthetic traffic, with faults allowed, and waits until all is ready.
     pub fn start(data: &Path, start: &Start<'_>) -> Self {
-        let folder = data.to_str().unwrap();
-        let traffic = start.traffic.unwrap_or("0");
-        let mut command = command(&[
-            "up",
-            "--data",
-            folder,
-            "--ports",
-            "auto",
-            "--traffic",
-            traffic,
-            "--allow-faults",
-        ]);
-        command.args(start.arguments);
-        command.envs(start.environment.iter().copied());
+        let system = Self::launch(&["up"], data, start);
+        system.wait_for_line("Tripod is ready", DEADLINE);
+        system
+    }
+
+    /// The same on the real components.
+    pub fn start_stack(data: &Path, start: &Start<'_>) -> Self {
+        let system = Self::launch(&["stack", "up"], data, start);
+        system.wait_for_line("The stack is ready", STACK_DEADLINE);
+        system
+    }
+
+    fn launch(subcommand: &[&str], data: &Path, start: &Start<'_>) -> Self {
+        let mut command = command(subcommand);
+        command
+            .args(["--data", data.to_str().unwrap(), "--ports", "auto"])
+            .args(["--traffic", start.traffic.unwrap_or("0"), "--allow-faults"])
+            .args(start.arguments)
+            .envs(start.environment.iter().copied());
         let mut process = command.stderr(Stdio::inherit()).spawn().unwrap();
         let (sender, output) = mpsc::channel();
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
@@ -77,17 +84,15 @@ impl System {
                 .map_while(Result::ok)
                 .try_for_each(|line| sender.send(line))
         });
-        let system = Self {
+        Self {
             process: Guarded(process),
             data: data.to_owned(),
             output,
-        };
-        system.wait_for_line("Tripod is ready");
-        system
+        }
     }
 
-    pub fn wait_for_line(&self, start: &str) -> String {
-        let deadline = Instant::now() + DEADLINE;
+    pub fn wait_for_line(&self, start: &str, patience: Duration) -> String {
+        let deadline = Instant::now() + patience;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.output.recv_timeout(left) {
@@ -125,7 +130,7 @@ impl System {
     /// SIGTERM and the end in order.
     pub fn stop(mut self) -> ExitStatus {
         signal(self.process.0.id(), Signal::TERM);
-        self.wait_for_line("Stopped.");
+        self.wait_for_line("Stopped.", STACK_DEADLINE);
         wait(&mut self.process.0)
     }
 

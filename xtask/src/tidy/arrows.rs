@@ -75,6 +75,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "logs",
             "traces",
             "collector",
+            "peers",
             "otlp",
             "gateway",
             "task-service",

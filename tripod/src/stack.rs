@@ -1,0 +1,148 @@
+//! `tripod stack`: the services on the real components instead of the embedded backend, natively, without containers.
+//!
+//! This process supervises: the three services, DynamoDB and SQS as with `tripod up`, and each component as a child.
+//! Components start before the services and stop after them, and what sends stops before what receives.
+
+use std::{
+    io,
+    path::PathBuf,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use conventions::resource::BACKEND;
+
+use crate::{
+    install_tls, print,
+    up::{
+        self, Addresses, LogFile, Otlp, Picker, Run, RunFile, Services, SystemOptions,
+        TELEMETRY_DEADLINE,
+    },
+};
+use components::Layout;
+use running::Stack;
+
+mod components;
+mod configuration;
+mod ending;
+mod running;
+mod status;
+
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// Runs the services and every component that is at hand, until Ctrl-C or `tripod stack down`
+    Up(SystemOptions),
+    /// Says which processes of a stack run, whether they are ready and what memory they take
+    Status(Folder),
+    /// Stops a stack in order and waits for its end
+    Down(Folder),
+}
+
+/// Which stack is meant.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Folder {
+    /// The folder that it was started with
+    #[arg(long, value_name = "DIR", default_value = up::DATA_DEFAULT)]
+    data: PathBuf,
+}
+
+pub(crate) fn main(command: Command) -> ExitCode {
+    install_tls();
+    let outcome = match command {
+        Command::Up(options) => run(&options).map(|()| ExitCode::SUCCESS),
+        Command::Status(folder) => status::tell(&folder.data),
+        Command::Down(folder) => ending::down(&folder.data).map(|()| ExitCode::SUCCESS),
+    };
+    outcome.unwrap_or_else(|error| {
+        print(&mut io::stderr(), &format!("tripod: {error:#}\n"));
+        ExitCode::FAILURE
+    })
+}
+
+fn run(options: &SystemOptions) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let data = options.open_data()?;
+    ending::end_left_behind(data.path())?;
+    let mut picker = Picker::new(options.ports());
+    let addresses = Addresses::plan(&mut picker)?;
+    let layout = Layout::plan(&addresses, &data, &mut picker)?;
+    configuration::write(&layout, options.deploy.as_deref())?;
+
+    let mut config = telemetry::Config::from_env(BACKEND, env!("CARGO_PKG_VERSION"))?;
+    config.log_output = telemetry::LogOutput::Writer(Box::new(LogFile::new(data.log(BACKEND))));
+    let otlp = Otlp::new(&addresses);
+    if let Otlp::Embedded(endpoint) = &otlp {
+        config.otlp_endpoint.clone_from(endpoint);
+    }
+    let guard = telemetry::init(config)?;
+
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("no async runtime")?;
+    let (outcome, stack) = runtime.block_on(async {
+        let keys = data.keys()?;
+        let chosen = components::choose(&layout);
+        let mut run = Run::new(&addresses, data.path(), &keys.dev);
+        run.components = chosen.ready_urls();
+        let run_file = RunFile::create(run)?;
+        let stop = up::stop_on_signal()?;
+        let stack = Stack::start(&chosen, &layout, &run_file)?;
+        let ready = tokio::select! {
+            ready = stack.until_ready() => ready,
+            () = stop.cancelled() => Ok(()),
+        };
+        let services = Services {
+            options,
+            data: &data,
+            addresses: &addresses,
+            otlp: &otlp,
+            keys,
+            run_file,
+        };
+        let served = async {
+            ready?;
+            up::serve(services, stop, started, |run, after| {
+                greeting(run, &chosen, after)
+            })
+            .await
+        };
+        anyhow::Ok((served.await, stack))
+    })?;
+    // The components outlive the telemetry of this process, whose last spans go through them.
+    let report = guard.shutdown(TELEMETRY_DEADLINE);
+    runtime.block_on(stack.stop());
+    if outcome.is_ok() {
+        let text = format!("Stopped. The supervisor's own telemetry: {report}\n");
+        print(&mut io::stdout(), &text);
+    }
+    outcome
+}
+
+/// What the terminal shows when everything is ready.
+fn greeting(run: &Run, chosen: &components::Chosen, after: Duration) -> String {
+    let mut text = format!("The stack is ready after {:.1} s.\n\n", after.as_secs_f64());
+    for (surface, address) in [
+        ("gateway API", &run.gateway),
+        ("Tempo", &run.tempo),
+        ("Prometheus", &run.prometheus),
+        ("Alertmanager", &run.alertmanager),
+        ("Loki", &run.loki),
+        ("OTLP over HTTP", &run.otlp_http),
+        ("DynamoDB and SQS", &run.aws),
+        ("development API key", &run.api_key),
+    ] {
+        text.push_str(&format!("  {surface:<24}{address}\n"));
+    }
+    let data = run.data.display();
+    text.push_str(&format!("  {:<24}{data}/stack\n", "components' files"));
+    for missing in &chosen.missing {
+        text.push_str(&format!("\n{missing}\n"));
+    }
+    text.push_str(&format!(
+        "\n  tripod stack status --data {data}\n  tripod verify --target {data}/{}\n\nCtrl-C stops everything in order.\n",
+        up::RUN_FILE
+    ));
+    text
+}
