@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::{fs, io};
+use std::{
+    fs,
+    io::{self, Read},
+};
 
 use promql::Expr;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
-use tsdb::Labels;
+use tsdb::{Labels, duration};
 
-use crate::duration;
 use crate::labels::is_label_name;
 use crate::template::Template;
 
@@ -87,16 +89,16 @@ impl RuleFile {
     /// # Errors
     /// See [`FileError`].
     pub fn read(path: &Path) -> Result<Self, FileError> {
-        let unreadable = |source| FileError::Read {
-            path: path.to_owned(),
-            source,
-        };
-        if fs::metadata(path).map_err(unreadable)?.len() > FILE_BYTES_MAX {
-            return Err(FileError::TooLong {
+        match read_bounded(path) {
+            Ok(Some(text)) => Self::parse(path, &text),
+            Ok(None) => Err(FileError::TooLong {
                 path: path.to_owned(),
-            });
+            }),
+            Err(source) => Err(FileError::Read {
+                path: path.to_owned(),
+                source,
+            }),
         }
-        Self::parse(path, &fs::read_to_string(path).map_err(unreadable)?)
     }
 
     /// The same of a text; `path` is for messages and for the identity of its groups.
@@ -125,6 +127,17 @@ impl RuleFile {
             path: path.to_owned(),
             groups,
         })
+    }
+}
+
+/// The text of a file; `None` if it is too long, which its size need not say: it may be a pipe or a device.
+fn read_bounded(path: &Path) -> io::Result<Option<String>> {
+    let mut text = String::new();
+    let mut file = fs::File::open(path)?.take(FILE_BYTES_MAX + 1);
+    match file.read_to_string(&mut text) {
+        // The cut may go through a character.
+        _ if file.limit() == 0 => Ok(None),
+        read => read.map(|_| Some(text)),
     }
 }
 
@@ -324,6 +337,8 @@ fn plain(texts: &BTreeMap<String, Spanned<String>>) -> Result<Vec<(String, Templ
 }
 
 fn optional_duration(text: Option<&Spanned<String>>) -> Result<Option<i64>, Fault> {
-    text.map(|text| duration::parse(&text.value).map_err(|what| Fault::at(text, what)))
-        .transpose()
+    text.map(|text| {
+        duration::parse(&text.value).map_err(|error| Fault::at(text, error.to_string()))
+    })
+    .transpose()
 }

@@ -4,7 +4,6 @@
 //! state. Queries run on `promql`, samples go to an [`Append`], what is to be notified is returned. Grouping and sending of
 //! notifications is the Alertmanager's matter, not this crate's.
 
-mod duration;
 pub mod file;
 mod group;
 mod labels;

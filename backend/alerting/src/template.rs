@@ -7,14 +7,17 @@ mod expand;
 mod functions;
 mod numbers;
 mod parse;
+mod pattern;
 
 use tsdb::Labels;
 
 use crate::Surroundings;
 pub(crate) use functions::url_escape;
 
-/// Longest text that an expansion may give, bytes.
+/// Longest text that an expansion, and each function in it, may give, bytes.
 const TEXT_BYTES_MAX: usize = 64 << 10;
+/// Actions and texts of one expansion: loops in loops over what queries give have an end.
+const STEPS_MAX: usize = 100_000;
 
 /// A template and its source.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,6 +70,13 @@ impl Template {
             );
             format!("<error expanding template: {error}>")
         })
+    }
+}
+
+fn check_length(text: &str) -> Result<(), String> {
+    match text.len() > TEXT_BYTES_MAX {
+        true => Err(format!("the text is longer than {TEXT_BYTES_MAX} bytes")),
+        false => Ok(()),
     }
 }
 

@@ -2,16 +2,31 @@
 //!
 //! In Go `\d`, `\w`, `\s` and `\b` are ASCII, a backslash makes any punctuation literal, a class knows neither nesting nor set
 //! operations, and a brace that counts nothing (`{,3}`, `/users/{id}`) is text. What both syntaxes know differs in nothing; what
-//! only one of them knows is an error in one of them. Anchors, sizes and messages are the matter of whoever compiles.
+//! only one of them knows is an error in one of them, and [`translate_strictly`] refuses it in either case. Anchors and sizes
+//! are the matter of whoever compiles.
+
+mod strict;
+
+pub use strict::Refused;
 
 const DIGIT: &str = "0-9";
 const WORD: &str = "0-9A-Za-z_";
+const OCTAL: [char; 8] = ['0', '1', '2', '3', '4', '5', '6', '7'];
 const SPACE: &str = r"\t\n\f\r\x20";
 
 /// The same expression in the syntax of the `regex` crate. What is none in Go's syntax is none in this one either, but for
 /// what only this crate knows.
 pub fn translate(expression: &str) -> String {
     translate_counting(expression, |_| {})
+}
+
+/// The same of what Go takes as well.
+///
+/// # Errors
+/// Go refuses what the crate would take.
+pub fn translate_strictly(expression: &str) -> Result<String, Refused> {
+    strict::check(expression)?;
+    Ok(translate(expression))
 }
 
 /// The same, and every repetition's counts (`2`, `2,`, `2,3`) in their order: Go refuses more than 1,000.
@@ -121,6 +136,10 @@ impl<'e, F: FnMut(&'e str)> Translation<'e, F> {
                 self.literal(other);
                 return true;
             }
+            '0'..='7' if escaped == '0' || self.rest.starts_with(OCTAL) => {
+                self.octal(escaped);
+                return true;
+            }
             other => {
                 self.out.extend(['\\', other]);
                 return true;
@@ -145,6 +164,21 @@ impl<'e, F: FnMut(&'e str)> Translation<'e, F> {
         };
         let (argument, rest) = self.rest.split_at(length);
         self.out.push_str(argument);
+        self.rest = rest;
+    }
+
+    /// After a backslash and a digit: up to two more. One other than zero alone would be a backreference, which nobody has.
+    fn octal(&mut self, first: char) {
+        let more = self.rest.bytes().take(2);
+        let length = more
+            .take_while(|digit| (b'0'..=b'7').contains(digit))
+            .count();
+        let (digits, rest) = self.rest.split_at(length);
+        let number = u32::from_str_radix(&format!("{first}{digits}"), 8);
+        self.out.push_str(&format!(
+            r"\x{{{:x}}}",
+            number.expect("three octal digits are a number")
+        ));
         self.rest = rest;
     }
 
@@ -253,6 +287,14 @@ mod tests {
         check("^a{,2}$", &["a{,2}"], &["aa", ""]);
         check("^a{2}b{1,}c{0,1}$", &["aabbc"], &["aab{1,}c"]);
         check(r"^\x{61}\x62\pL\p{Nd}{2}$", &["abq12"], &["abq1"]);
+    }
+
+    #[test]
+    fn octal_digits_are_a_character() {
+        check(r"^\101\60a\0$", &["A0a\0"], &[]);
+        check(r"^[\101-\103]\1411$", &["Ba1"], &["Da1"]);
+        assert!(Regex::new(&translate(r"(a)\1")).is_err());
+        assert!(Regex::new(&translate(r"a\8")).is_err());
     }
 
     #[test]

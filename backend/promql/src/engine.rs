@@ -21,7 +21,7 @@ pub struct Options {
     pub lookback_ms: i64,
     /// The step of subqueries that name none: the global evaluation interval. 1 minute.
     pub subquery_step_ms: i64,
-    /// The most samples and points that a query holds at a time. 50 million.
+    /// The most samples that a selector reads, and the most points that a query holds at a time. 50 million.
     pub samples_max: usize,
     /// How long a query may take. 2 minutes.
     pub timeout: Duration,

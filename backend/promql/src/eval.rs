@@ -21,7 +21,7 @@ mod window;
 
 use std::time::Instant;
 
-use tsdb::{Sample, Series, Source};
+use tsdb::{Series, Source};
 
 use crate::annotations::{Annotations, Notes};
 use crate::ast::{At, Binary, Kind, Node, Subquery, When};
@@ -31,6 +31,9 @@ use matrix::Matrix;
 pub(crate) type Outcome<T> = Result<T, QueryError>;
 
 const SAME_LABELSET: &str = "vector cannot contain metrics with the same labelset";
+
+/// How many series are computed between two looks at the clock.
+const ROWS_PER_DEADLINE_CHECK: usize = 64;
 
 /// Functions whose value depends on the time of evaluation, or that see it.
 const TIME_DEPENDENT: [&str; 11] = [
@@ -348,14 +351,6 @@ fn is_invariant(node: &Node) -> bool {
                 && (!TIME_DEPENDENT.contains(&function.name) || of_selector())
         }
     }
-}
-
-/// The samples of a window that ends at `end_ms` and starts, itself outside, `range_ms` before.
-fn within(samples: &[Sample], range_ms: i64, end_ms: i64) -> std::ops::Range<usize> {
-    let start_ms = end_ms.saturating_sub(range_ms);
-    let from = samples.partition_point(|sample| sample.t_ms <= start_ms);
-    let to = samples.partition_point(|sample| sample.t_ms <= end_ms);
-    from..to.max(from)
 }
 
 fn execution(message: &str) -> QueryError {

@@ -3,10 +3,11 @@
 
 use std::{fmt, sync::Arc};
 
+use tsdb::duration;
+
 use crate::ast::{BinaryOp, Expr, Kind, Node, Span};
 use crate::engine::QueryError;
 use crate::number::format_value;
-use crate::parse::literal::format_duration;
 
 /// The longest duration, in seconds: what fits 64 bits of nanoseconds.
 const SECONDS_MAX: f64 = (1_u64 << 63) as f64 / 1e9;
@@ -174,7 +175,7 @@ impl fmt::Display for Length {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.formula {
             Some(formula) => formula.fmt(f),
-            None => f.write_str(&format_duration(self.ms.abs())),
+            None => f.write_str(&duration::format(self.ms.abs())),
         }
     }
 }
@@ -206,5 +207,5 @@ impl fmt::Display for Formula {
 pub(crate) fn format_seconds(seconds: f64) -> String {
     let sign = if seconds < 0.0 { "-" } else { "" };
     let ms = (seconds.abs() * 1e3).round() as i64;
-    format!("{sign}{}", format_duration(ms))
+    format!("{sign}{}", duration::format(ms))
 }

@@ -16,7 +16,7 @@ mod token;
 
 use std::sync::Arc;
 
-use tsdb::Matcher;
+use tsdb::{Matcher, duration};
 
 use crate::ast::{Binary, BinaryOp, Cardinality, Expr, Kind, Matching, Node, Span};
 use crate::functions;
@@ -326,7 +326,9 @@ impl<'a> Parser<'a> {
     fn number_value(&self, lexeme: Lexeme) -> Parsed<(f64, bool)> {
         let text = self.slice(lexeme);
         let value = if lexeme.token == Token::Duration {
-            literal::duration_ms(text).map(|ms| (seconds(ms), true))
+            duration::parse(text)
+                .map(|ms| (seconds(ms), true))
+                .map_err(|error| error.to_string())
         } else {
             literal::number(text).map(|value| (value, false))
         };

@@ -7,12 +7,13 @@ mod discovery;
 mod relabel_rules;
 #[cfg(test)]
 mod tests;
-pub(crate) mod units;
+mod units;
 mod yaml;
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
@@ -140,16 +141,16 @@ impl Config {
     /// # Errors
     /// It cannot be read, or is too long.
     pub fn read_text(path: &Path) -> Result<String, ConfigError> {
-        let unreadable = |source| ConfigError::Read {
-            path: path.to_owned(),
-            source,
-        };
-        if fs::metadata(path).map_err(unreadable)?.len() > FILE_BYTES_MAX {
-            return Err(ConfigError::TooLong {
+        match read_bounded(path) {
+            Ok(Some(text)) => Ok(text),
+            Ok(None) => Err(ConfigError::TooLong {
                 path: path.to_owned(),
-            });
+            }),
+            Err(source) => Err(ConfigError::Read {
+                path: path.to_owned(),
+                source,
+            }),
         }
-        fs::read_to_string(path).map_err(unreadable)
     }
 
     /// The same of a text; `path` is for messages, and its folder for relative paths.
@@ -201,6 +202,17 @@ impl Config {
                 *address = other;
             }
         }
+    }
+}
+
+/// The text of a file; `None` if it is longer than [`FILE_BYTES_MAX`], which its size need not say: it may be a pipe or a device.
+pub(crate) fn read_bounded(path: &Path) -> io::Result<Option<String>> {
+    let mut text = String::new();
+    let mut file = fs::File::open(path)?.take(FILE_BYTES_MAX + 1);
+    match file.read_to_string(&mut text) {
+        // The cut may go through a character.
+        _ if file.limit() == 0 => Ok(None),
+        read => read.map(|_| Some(text)),
     }
 }
 

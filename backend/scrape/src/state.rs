@@ -26,6 +26,10 @@ use families::Families;
 use reading::Reading;
 use report::Reports;
 
+/// Texts that a target may bring in scrapes that fail, besides twice those of its last good page, before those of earlier
+/// scrapes are forgotten. As in Prometheus.
+const FORGOTTEN_ABOVE: usize = 1_000;
+
 /// A target over time.
 #[derive(Debug)]
 pub struct State<S> {
@@ -36,6 +40,8 @@ pub struct State<S> {
     reports: Reports<S>,
     /// Counts scrapes, from 1.
     scrape: u64,
+    /// What was remembered after the last page that was taken.
+    remembered: usize,
 }
 
 /// One scrape as it went.
@@ -122,7 +128,8 @@ enum Known<S> {
 #[derive(Clone, Debug)]
 struct Kept<S> {
     labels: Labels,
-    series: S,
+    /// `None` as long as it stood on pages only of which nothing was stored.
+    series: Option<S>,
     /// The last scrape that had it.
     seen: u64,
     /// The last scrape that stored it, without a timestamp of its own.
@@ -139,6 +146,7 @@ impl<S: Copy + PartialEq> State<S> {
             known: HashMap::new(),
             families: Families::default(),
             scrape: 0,
+            remembered: 0,
         }
     }
 
@@ -175,10 +183,13 @@ impl<S: Copy + PartialEq> State<S> {
         };
         let mut batch = self.markers(attempt.t_ms, taken.is_ok());
         match taken {
-            Ok(Taken::Page) => self.known.retain(|_, known| known.seen() == self.scrape),
-            // What is cached stays: the target will be back.
-            Ok(Taken::Nothing) => {}
-            Err(error) => summary.error = Some(error),
+            Ok(Taken::Page) => self.forget(true),
+            // What is known stays: the target will be back.
+            Ok(Taken::Nothing) => self.forget(false),
+            Err(error) => {
+                summary.error = Some(error);
+                self.forget(false);
+            }
         }
         let markers = batch.samples.len();
         self.reports.push(&mut batch, &attempt, &summary);
@@ -215,7 +226,11 @@ impl<S: Copy + PartialEq> State<S> {
         if page.body.is_empty() {
             return Ok(Taken::Nothing);
         }
-        let reading = self.read(page, t_ms, summary)?;
+        let mut reading = Reading::new(t_ms);
+        if let Err(error) = self.read(page, &mut reading, summary) {
+            self.remember(&reading, summary);
+            return Err(error);
+        }
         summary.refused.duplicate = reading.duplicates;
         let report = sink.append(&reading.batch)?;
         self.settle(&reading, &report.samples, summary);
@@ -243,25 +258,57 @@ impl<S: Copy + PartialEq> State<S> {
             summary.refused.count(*outcome);
             match (self.known.get_mut(origin.text), series) {
                 (Some(Known::Kept(kept)), _) if !stored => kept.tracked = 0,
-                (Some(Known::Kept(kept)), Some(series)) => kept.series = *series,
-                (None, Some(series)) if stored => {
+                (Some(Known::Kept(kept)), Some(_)) => kept.series = *series,
+                (None, Some(_)) if stored => {
+                    let tracked = if origin.has_time { 0 } else { self.scrape };
+                    self.add(origin.text, &sample.labels, *series, tracked);
                     summary.series_added += 1;
-                    let kept = Kept {
-                        labels: sample.labels.clone(),
-                        series: *series,
-                        seen: self.scrape,
-                        tracked: if origin.has_time { 0 } else { self.scrape },
-                        live: false,
-                    };
-                    self.known.insert(origin.text.into(), Known::Kept(kept));
                 }
                 _ => {}
             }
         }
+        self.remember_dropped(reading);
+    }
+
+    /// Of a page that is refused: what was new on it before it was, which counts as added, and is not new the next time.
+    fn remember(&mut self, reading: &Reading<'_, S>, summary: &mut Summary) {
+        for (sample, origin) in reading.batch.samples.iter().zip(&reading.origins) {
+            if !self.known.contains_key(origin.text) {
+                self.add(origin.text, &sample.labels, None, 0);
+                summary.series_added += 1;
+            }
+        }
+        self.remember_dropped(reading);
+    }
+
+    fn remember_dropped(&mut self, reading: &Reading<'_, S>) {
         let seen = self.scrape;
         let dropped = reading.dropped.iter();
         self.known
             .extend(dropped.map(|text| ((*text).into(), Known::Dropped { seen })));
+    }
+
+    fn add(&mut self, text: &str, labels: &Labels, series: Option<S>, tracked: u64) {
+        let kept = Kept {
+            labels: labels.clone(),
+            series,
+            seen: self.scrape,
+            tracked,
+            live: false,
+        };
+        self.known.insert(text.into(), Known::Kept(kept));
+    }
+
+    /// After a page that was taken, all that was not on it; otherwise only if there is too much of it, by pages that are
+    /// refused and never the same.
+    fn forget(&mut self, is_taken: bool) {
+        let count = self.known.len() + self.families.count();
+        if is_taken {
+            self.remembered = count;
+        }
+        if is_taken || count > 2 * self.remembered + FORGOTTEN_ABOVE {
+            self.known.retain(|_, known| known.seen() == self.scrape);
+        }
     }
 
     /// A marker for each series that was live and was not stored now. One that is only written in another way now, its labels
@@ -282,9 +329,9 @@ impl<S: Copy + PartialEq> State<S> {
         let mut batch = Batch::new(t_ms);
         batch
             .samples
-            .extend(ended.into_iter().map(|(labels, series)| sink::Sample {
+            .extend(ended.into_iter().map(|(labels, known)| sink::Sample {
                 labels,
-                known: Some(series),
+                known,
                 t_ms,
                 value: f64::from_bits(STALE_NAN_BITS),
             }));

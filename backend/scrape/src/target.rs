@@ -10,11 +10,11 @@ use std::{
     sync::Arc,
 };
 
-use tsdb::Labels;
+use tsdb::{Labels, duration};
 use url::Url;
 
 use crate::{
-    config::{Group, Job, units},
+    config::{Group, Job},
     relabel::{self, LabelSet},
 };
 
@@ -24,6 +24,14 @@ const SCHEME: &str = "__scheme__";
 const METRICS_PATH: &str = "__metrics_path__";
 const SCRAPE_INTERVAL: &str = "__scrape_interval__";
 const SCRAPE_TIMEOUT: &str = "__scrape_timeout__";
+/// What only native histograms have. They are not read, so `false` is the one value that is taken.
+const NATIVE_HISTOGRAMS: [&str; 3] = [
+    "__always_scrape_classic_histograms__",
+    "__convert_classic_histograms_to_nhcb__",
+    "__scrape_native_histograms__",
+];
+/// `false` as Go's programs may write it.
+const FALSE: [&str; 6] = ["false", "False", "FALSE", "f", "F", "0"];
 const PARAM_PREFIX: &str = "__param_";
 const RESERVED_PREFIX: &str = "__";
 const JOB: &str = "job";
@@ -120,10 +128,13 @@ fn discovered(job: &Job, group: &Group, address: &str) -> LabelSet {
         labels.set_default(name, value);
     }
     labels.set_default(JOB, &job.name);
-    labels.set_default(SCRAPE_INTERVAL, &units::duration_text(job.interval_ms));
-    labels.set_default(SCRAPE_TIMEOUT, &units::duration_text(job.timeout_ms));
+    labels.set_default(SCRAPE_INTERVAL, &duration::format(job.interval_ms));
+    labels.set_default(SCRAPE_TIMEOUT, &duration::format(job.timeout_ms));
     labels.set_default(METRICS_PATH, &job.metrics_path);
     labels.set_default(SCHEME, "http");
+    for name in NATIVE_HISTOGRAMS {
+        labels.set_default(name, FALSE[0]);
+    }
     for (name, values) in &job.params {
         if let Some(first) = values.first() {
             labels.set_default(&format!("{PARAM_PREFIX}{name}"), first);
@@ -142,6 +153,12 @@ fn active(job: &Arc<Job>, discovered: Labels, mut labels: LabelSet) -> Result<Ta
             "the scheme {:?} is not supported",
             labels.get(SCHEME)
         ));
+    }
+    for name in NATIVE_HISTOGRAMS {
+        let value = labels.get(name);
+        if !value.is_empty() && !FALSE.contains(&value) {
+            return Err(format!("{name}: {value:?} is not supported"));
+        }
     }
     if labels.iter().any(|(name, _)| name.is_empty()) {
         return Err("a label has no name".into());
@@ -165,7 +182,7 @@ fn active(job: &Arc<Job>, discovered: Labels, mut labels: LabelSet) -> Result<Ta
 }
 
 fn duration(labels: &LabelSet, name: &str) -> Result<i64, String> {
-    let ms = units::duration_ms(labels.get(name)).map_err(|reason| format!("{name}: {reason}"))?;
+    let ms = duration::parse(labels.get(name)).map_err(|error| format!("{name}: {error}"))?;
     if ms > 0 {
         Ok(ms)
     } else {

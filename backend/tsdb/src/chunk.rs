@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::Sample;
-use bits::{BitReader, BitWriter};
+use bits::{BitReader, BitWriter, PEEK_BITS};
 
 /// As many as Prometheus: short enough to decode one chunk too many, long enough to compress.
 pub const CHUNK_SAMPLES_MAX: u16 = 120;
@@ -16,6 +16,8 @@ pub const CHUNK_SAMPLES_MAX: u16 = 120;
 const LEADING_MAX: u32 = 31;
 /// No earlier window of significant bits.
 const NO_WINDOW: u8 = u8::MAX;
+/// What is left of a look at the bits after the one that says "the same distance".
+const WORD_BITS: u32 = PEEK_BITS - 1;
 /// Widths of a delta of delta by the number of ones before it; longer ones take 64 bits.
 const TIME_WIDTHS: [u32; 3] = [8, 14, 20];
 
@@ -44,11 +46,6 @@ pub(crate) struct OpenChunk {
 impl Chunk {
     pub(crate) fn overlaps(&self, range: &RangeInclusive<i64>) -> bool {
         self.t_min <= *range.end() && self.t_max >= *range.start()
-    }
-
-    /// Adds the samples in the range. `None` when the bits are not those of a chunk.
-    pub(crate) fn read(&self, range: &RangeInclusive<i64>, out: &mut Vec<Sample>) -> Option<()> {
-        read(&self.bits, self.samples, range, out)
     }
 }
 
@@ -82,6 +79,10 @@ impl OpenChunk {
         self.samples >= CHUNK_SAMPLES_MAX
     }
 
+    pub(crate) fn overlaps(&self, range: &RangeInclusive<i64>) -> bool {
+        self.t_min <= *range.end() && self.t_max >= *range.start()
+    }
+
     pub(crate) fn t_min(&self) -> i64 {
         self.t_min
     }
@@ -92,6 +93,11 @@ impl OpenChunk {
 
     pub(crate) fn samples(&self) -> u16 {
         self.samples
+    }
+
+    /// The bits of what it holds by now.
+    pub(crate) fn bits(&self) -> &[u8] {
+        self.bits.bytes()
     }
 
     /// Bytes of its bits in memory.
@@ -157,15 +163,30 @@ pub(crate) fn read(
     out: &mut Vec<Sample>,
 ) -> Option<()> {
     let mut bits = BitReader::new(bits);
-    let mut t_ms = bits.take(64)? as i64;
-    let mut value = bits.take(64)?;
+    let mut t_ms = bits.take(64) as i64;
+    let mut value = bits.take(64);
     let mut window = Window::default();
     let mut delta = 0_i64;
+    out.reserve(samples.into());
     for index in 0..samples {
         if index > 0 {
-            delta = delta.wrapping_add(read_time(&mut bits)?);
+            let mut word = bits.peek();
+            match word >> 63 {
+                // Most often the distance is the same; what follows is in the word then.
+                0 => {
+                    bits.skip(1);
+                    word <<= 1;
+                }
+                _ => {
+                    delta = delta.wrapping_add(read_time(&mut bits, word));
+                    word = bits.peek();
+                }
+            }
             t_ms = t_ms.wrapping_add(delta);
-            value ^= read_xor(&mut bits, &mut window)?;
+            value ^= read_xor(&mut bits, word, &mut window)?;
+        }
+        if !bits.is_whole() {
+            return None;
         }
         if t_ms > *range.end() {
             return Some(());
@@ -194,37 +215,41 @@ impl Default for Window {
     }
 }
 
-/// All but the longest delta of delta are in the bits that one look sees.
+/// A delta of delta that is not zero; `word` has the next bits. All but the longest are in it.
 #[inline]
-fn read_time(bits: &mut BitReader<'_>) -> Option<i64> {
-    let word = bits.peek();
-    let ones = word.leading_ones().min(TIME_WIDTHS.len() as u32 + 1);
-    if ones == 0 {
-        return bits.skip(1).map(|()| 0);
-    }
-    let Some(width) = TIME_WIDTHS.get(ones as usize - 1) else {
-        bits.skip(ones)?;
-        return Some(bits.take(64)? as i64);
+fn read_time(bits: &mut BitReader<'_>, word: u64) -> i64 {
+    let ones = word.leading_ones();
+    let width = (ones as usize)
+        .checked_sub(1)
+        .and_then(|index| TIME_WIDTHS.get(index));
+    let Some(width) = width else {
+        bits.skip(TIME_WIDTHS.len() as u32 + 1);
+        return bits.take(64) as i64;
     };
-    bits.skip(ones + 1 + width)?;
-    Some((word << (ones + 1)) as i64 >> (64 - width))
+    bits.skip(ones + 1 + width);
+    (word << (ones + 1)) as i64 >> (64 - width)
 }
 
+/// `word` has the next bits, [`WORD_BITS`] of them at least.
 #[inline]
-fn read_xor(bits: &mut BitReader<'_>, window: &mut Window) -> Option<u64> {
-    let word = bits.peek();
+fn read_xor(bits: &mut BitReader<'_>, word: u64, window: &mut Window) -> Option<u64> {
     if word >> 63 == 0 {
-        return bits.skip(1).map(|()| 0);
+        bits.skip(1);
+        return Some(0);
     }
+    let mut said = 2;
     if word >> 62 == 0b11 {
         let leading = (word >> 57) as u32 & 0x1f;
         window.width = ((word >> 51) as u32 & 0x3f) + 1;
         window.trailing = (64 - leading).checked_sub(window.width)?;
-        bits.skip(2 + 5 + 6)?;
-    } else {
-        bits.skip(2)?;
+        said += 5 + 6;
     }
-    Some(bits.take(window.width)? << window.trailing)
+    bits.skip(said);
+    if said + window.width > WORD_BITS {
+        return Some(bits.take(window.width) << window.trailing);
+    }
+    bits.skip(window.width);
+    Some((word << said >> (64 - window.width)) << window.trailing)
 }
 
 #[cfg(test)]

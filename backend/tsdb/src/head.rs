@@ -182,25 +182,26 @@ impl MemorySeries {
         }
     }
 
-    /// In time order.
+    /// Those that overlap the range, in time order, the open one as it is now.
     pub(crate) fn chunks<'s>(
         &'s self,
         range: &'s RangeInclusive<i64>,
     ) -> impl Iterator<Item = Chunk> + 's {
-        let open = self
-            .open
-            .as_ref()
-            .filter(|open| open.t_min() <= *range.end() && open.t_max() >= *range.start());
-        let sealed = self.sealed.iter().filter(|chunk| chunk.overlaps(range));
-        sealed.cloned().chain(open.map(OpenChunk::sealed))
+        let open = self.open(range).map(OpenChunk::sealed);
+        self.sealed(range).cloned().chain(open)
+    }
+
+    pub(crate) fn sealed(&self, range: &RangeInclusive<i64>) -> impl Iterator<Item = &Chunk> {
+        self.sealed.iter().filter(|chunk| chunk.overlaps(range))
+    }
+
+    /// Later than all that are sealed.
+    pub(crate) fn open(&self, range: &RangeInclusive<i64>) -> Option<&OpenChunk> {
+        self.open.as_ref().filter(|open| open.overlaps(range))
     }
 
     pub(crate) fn has_samples(&self, range: &RangeInclusive<i64>) -> bool {
-        let open = self
-            .open
-            .as_ref()
-            .is_some_and(|open| open.t_min() <= *range.end() && open.t_max() >= *range.start());
-        open || self.sealed.iter().any(|chunk| chunk.overlaps(range))
+        self.open(range).is_some() || self.sealed(range).next().is_some()
     }
 
     fn t_min(&self) -> Option<i64> {

@@ -7,6 +7,7 @@ mod batch;
 mod block;
 mod bytes;
 mod chunk;
+pub mod duration;
 mod error;
 mod exemplars;
 mod head;

@@ -2,7 +2,11 @@
 //!
 //! Times are Unix milliseconds, values are `f64`, as in Prometheus. No storage here.
 
-use std::{fmt, ops::RangeInclusive, sync::Arc};
+use std::{
+    fmt,
+    ops::{ControlFlow, RangeInclusive},
+    sync::Arc,
+};
 
 use regex::Regex;
 
@@ -78,6 +82,25 @@ pub trait Source: Send + Sync {
         range_ms: RangeInclusive<i64>,
         samples_max: usize,
     ) -> Result<Vec<Series>, SourceError>;
+
+    /// Shows the same series one after the other, for who keeps no samples, until told to stop.
+    ///
+    /// # Errors
+    /// As [`Source::select`]; some series may have been shown before.
+    fn visit(
+        &self,
+        matchers: &[Matcher],
+        range_ms: RangeInclusive<i64>,
+        samples_max: usize,
+        each: &mut dyn FnMut(Labels, &[Sample]) -> ControlFlow<()>,
+    ) -> Result<(), SourceError> {
+        for Series { labels, samples } in self.select(matchers, range_ms, samples_max)? {
+            if each(labels, &samples).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Why a read failed.

@@ -9,6 +9,7 @@ mod appender;
 mod cut;
 mod open;
 mod query;
+mod select;
 
 use std::fs::File;
 use std::ops::RangeInclusive;

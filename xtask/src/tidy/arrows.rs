@@ -33,9 +33,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("traceql", &["go-regex", "otlp", "conventions"]),
     ("traces", &["traceql", "blocks", "otlp", "conventions"]),
     ("tsdb", &["conventions"]),
-    ("scrape", &["tsdb", "conventions"]),
+    ("scrape", &["go-regex", "tsdb", "conventions"]),
     ("promql", &["go-regex", "tsdb"]),
-    ("alerting", &["promql", "tsdb", "conventions"]),
+    ("alerting", &["promql", "go-regex", "tsdb", "conventions"]),
     (
         "prometheus",
         &["alerting", "scrape", "promql", "tsdb", "conventions"],

@@ -5,7 +5,7 @@ use tsdb::Labels;
 use super::functions;
 use super::numbers::general;
 use super::parse::{Command, Node, Operand};
-use super::{Scope, TEXT_BYTES_MAX};
+use super::{STEPS_MAX, Scope, check_length};
 
 /// What a template computes with.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +26,7 @@ pub(super) fn expand(nodes: &[Node], scope: &Scope<'_>) -> Result<String, String
     let mut expansion = Expansion {
         scope,
         text: String::new(),
+        steps: 0,
         variables: Vec::new(),
     };
     expansion.nodes(nodes, &Value::Root)?;
@@ -35,6 +36,7 @@ pub(super) fn expand(nodes: &[Node], scope: &Scope<'_>) -> Result<String, String
 struct Expansion<'s> {
     scope: &'s Scope<'s>,
     text: String,
+    steps: usize,
     variables: Vec<(String, Value)>,
 }
 
@@ -44,6 +46,10 @@ impl Expansion<'_> {
     }
 
     fn node(&mut self, node: &Node, dot: &Value) -> Result<(), String> {
+        self.steps += 1;
+        if self.steps > STEPS_MAX {
+            return Err(format!("the template takes more than {STEPS_MAX} steps"));
+        }
         match node {
             Node::Text(text) => self.write(text),
             Node::Action {
@@ -107,11 +113,8 @@ impl Expansion<'_> {
     }
 
     fn write(&mut self, text: &str) -> Result<(), String> {
-        if self.text.len() + text.len() > TEXT_BYTES_MAX {
-            return Err(format!("the text is longer than {TEXT_BYTES_MAX} bytes"));
-        }
         self.text.push_str(text);
-        Ok(())
+        check_length(&self.text)
     }
 
     fn pipeline(&mut self, commands: &[Command], dot: &Value) -> Result<Value, String> {

@@ -1,14 +1,14 @@
 //! The functions of templates.
 
 use promql::Value as Answer;
-use regex::Regex;
-use tsdb::Labels;
+use tsdb::{Labels, duration};
 
-use super::Scope;
 use super::expand::Value;
 use super::numbers::{
     general, humanize, humanize_1024, humanize_duration, humanize_percentage, humanize_timestamp,
 };
+use super::pattern::{pattern, replace_all};
+use super::{Scope, check_length};
 
 /// Elements of a query's result that a template sees.
 const ELEMENTS_MAX: usize = 10_000;
@@ -92,7 +92,10 @@ pub(super) fn call(name: &str, arguments: Vec<Value>, scope: &Scope<'_>) -> Resu
             keys.iter().try_fold(value, index)?
         }
         "match" => Value::Bool(pattern(&text(0))?.is_match(&text(1))),
-        "parseDuration" => Value::Number(crate::duration::parse(&text(0))? as f64 / 1e3),
+        "parseDuration" => {
+            let parsed = duration::parse(&text(0)).map_err(|error| error.to_string())?;
+            Value::Number(parsed as f64 / 1e3)
+        }
         "externalURL" => Value::Text(scope.with.external_url.to_owned()),
         "pathPrefix" => Value::Text(path_of(scope.with.external_url)),
         "query" => query(&text(0), scope)?,
@@ -101,7 +104,11 @@ pub(super) fn call(name: &str, arguments: Vec<Value>, scope: &Scope<'_>) -> Resu
         "strvalue" => Value::Text(sample(&arguments[0])?.0.get("__value__").to_owned()),
         "label" => Value::Text(sample(&arguments[1])?.0.get(&text(0)).to_owned()),
         "sortByLabel" => sort_by_label(&text(0), &arguments[1])?,
-        _ => Value::Text(written(name, &arguments)?),
+        _ => {
+            let text = written(name, &arguments)?;
+            check_length(&text)?;
+            Value::Text(text)
+        }
     })
 }
 
@@ -129,9 +136,7 @@ fn written(name: &str, arguments: &[Value]) -> Result<String, String> {
         "toLower" => text(0).to_lowercase(),
         "toUpper" => text(0).to_uppercase(),
         // Patterns are looked for anywhere, and the text comes last, out of the pipeline.
-        "reReplaceAll" => pattern(&text(0))?
-            .replace_all(&text(2), text(1))
-            .into_owned(),
+        "reReplaceAll" => replace_all(&pattern(&text(0))?, &text(2), &text(1))?,
         "stripPort" => strip_port(&text(0)),
         "stripDomain" => strip_domain(&text(0)),
         "urlQueryEscape" => url_escape(&text(0)),
@@ -245,10 +250,6 @@ fn query(text: &str, scope: &Scope<'_>) -> Result<Value, String> {
         )])),
         Answer::Matrix(_) => Err("query result is not a vector or scalar".to_owned()),
     }
-}
-
-fn pattern(text: &str) -> Result<Regex, String> {
-    Regex::new(text).map_err(|error| error.to_string())
 }
 
 /// `%s %v %q %d %f %e %g %t %%` with a width of digits after the point.

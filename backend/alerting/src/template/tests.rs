@@ -184,11 +184,27 @@ fn an_error_while_expanding_stands_in_the_text() {
         "{{ query \"up(\" }}",
         "{{ query \"nothing\" | first | value | first }}",
         "{{ .Labels.service.x }}",
+        "{{ match \"(\" $labels.service }}",
     ] {
         assert!(
             expand(text, 1.0).starts_with("<error expanding template: "),
             "{text}: {}",
             expand(text, 1.0)
         );
+    }
+}
+
+#[test]
+fn an_expansion_has_an_end() {
+    let doubled = "{{ $x := \"0123456789\" }}".to_owned()
+        + &"{{ $x := printf \"%s%s\" $x $x }}".repeat(60)
+        + "{{ len $x }}";
+    let looping = "{{ range query \"up\" }}".repeat(30) + &"{{ end }}".repeat(30);
+    for (text, reason) in [
+        (doubled, "the text is longer than 65536 bytes"),
+        (looping, "the template takes more than 100000 steps"),
+    ] {
+        let expected = format!("<error expanding template: {reason}>");
+        assert_eq!(expand(&text, 1.0), expected);
     }
 }

@@ -4,8 +4,7 @@ use super::date::Part;
 use super::float::{maximum, minimum};
 use super::matrix::{ABSENT, Matrix, is_absent};
 use super::rate::{Extrapolated, last_change};
-use super::select::Ranged;
-use super::window::{Window, absent_steps};
+use super::window::{OverTime, Window, absent_steps};
 use super::{Computed, Evaluator, Outcome, Steps, over_time, wrong_type};
 use crate::ast::{Kind, MatchOp, Node, ValueType};
 use crate::labels::{Metric, NAME, distinct_without_names};
@@ -91,9 +90,6 @@ impl Evaluator<'_> {
         range: &Node,
         steps: &Steps,
     ) -> Outcome<Matrix> {
-        let ranged = self.ranged(range.bare(), steps)?;
-        let held = ranged.samples();
-        let range_ms = ranged.range_ms;
         let param = match args
             .iter()
             .find(|arg| arg.value_type() == ValueType::Scalar)
@@ -102,31 +98,34 @@ impl Evaluator<'_> {
             None => Vec::new(),
         };
         if name == "absent_over_time" {
-            let row = self.steps_without_samples(ranged, steps)?;
-            return Ok(one_row(absent_metric(range), row));
+            let present = self.slide_over(range, steps, &mut |_: &Window<'_>| 1.0)?;
+            return Ok(one_row(absent_metric(range), absent_steps(&present)));
         }
+        let range_ms = range_ms_of(range);
         let mut buffer = Vec::new();
         let matrix = match name {
-            "rate" => self.slide(ranged, steps, &mut Extrapolated::rate(range_ms)),
-            "increase" => self.slide(ranged, steps, &mut Extrapolated::increase()),
-            "delta" => self.slide(ranged, steps, &mut Extrapolated::delta()),
-            "irate" => self.slide(ranged, steps, &mut |w: &Window<'_>| last_change(w, true)),
-            "idelta" => self.slide(ranged, steps, &mut |w: &Window<'_>| last_change(w, false)),
-            "predict_linear" => self.slide(ranged, steps, &mut |w: &Window<'_>| {
+            "rate" => self.slide_over(range, steps, &mut Extrapolated::rate(range_ms)),
+            "increase" => self.slide_over(range, steps, &mut Extrapolated::increase()),
+            "delta" => self.slide_over(range, steps, &mut Extrapolated::delta()),
+            "irate" => self.slide_over(range, steps, &mut |w: &Window<'_>| last_change(w, true)),
+            "idelta" => self.slide_over(range, steps, &mut |w: &Window<'_>| last_change(w, false)),
+            "predict_linear" => self.slide_over(range, steps, &mut |w: &Window<'_>| {
                 over_time::prediction(w, param[w.step])
             }),
             "quantile_over_time" => {
-                self.note_quantiles_over_time(&param, &ranged, args, steps);
-                self.slide(ranged, steps, &mut |w: &Window<'_>| {
+                let mut used = vec![false; steps.count];
+                let matrix = self.slide_over(range, steps, &mut |w: &Window<'_>| {
+                    used[w.step] = true;
                     over_time::quantile_of(w.samples, param[w.step], &mut buffer)
-                })
+                })?;
+                self.note_quantiles_over_time(&param, &used, args[0].bare().span.start);
+                Ok(matrix)
             }
             _ => {
                 let function = of_window(name).ok_or_else(wrong_type)?;
-                self.slide(ranged, steps, &mut |w: &Window<'_>| function(w.samples))
+                self.slide_over(range, steps, &mut |w: &Window<'_>| function(w.samples))
             }
         }?;
-        self.release(held);
         if matches!(name, "last_over_time" | "first_over_time") {
             // The value is one of the series' own, so that its name still fits.
             return Ok(matrix);
@@ -139,25 +138,29 @@ impl Evaluator<'_> {
         self.unnamed(matrix, counters_at)
     }
 
-    fn note_quantiles_over_time(
+    /// The function over the windows of a range, of whatever the range is.
+    fn slide_over(
         &mut self,
-        quantiles: &[f64],
-        ranged: &Ranged,
-        args: &[Node],
+        range: &Node,
         steps: &Steps,
-    ) {
-        for (step, quantile) in quantiles.iter().enumerate() {
-            if (0.0..=1.0).contains(quantile) {
-                continue;
-            }
-            let end_ms = ranged.window_end(steps.at(step));
-            let used = ranged
-                .rows
-                .iter()
-                .any(|(_, samples)| !super::within(samples, ranged.range_ms, end_ms).is_empty());
-            if used {
-                self.notes
-                    .bad_quantile(*quantile, args[0].bare().span.start);
+        function: &mut impl OverTime,
+    ) -> Outcome<Matrix> {
+        let range = range.bare();
+        if let Kind::Range { selector, range } = &range.kind {
+            return self.slide_stored(selector, range.ms, steps, function);
+        }
+        let ranged = self.ranged(range, steps)?;
+        let held = ranged.samples();
+        let matrix = self.slide(ranged, steps, function)?;
+        self.release(held);
+        Ok(matrix)
+    }
+
+    /// Remarks on quantiles out of range, of the steps at which some series had a sample.
+    fn note_quantiles_over_time(&mut self, quantiles: &[f64], used: &[bool], at: usize) {
+        for (quantile, used) in quantiles.iter().zip(used) {
+            if *used && !(0.0..=1.0).contains(quantile) {
+                self.notes.bad_quantile(*quantile, at);
             }
         }
     }
@@ -254,6 +257,15 @@ fn map_by_step(mut matrix: Matrix, f: impl Fn(usize, f64) -> f64) -> Outcome<Mat
         }
     }
     matrix.compacted().without_names()
+}
+
+/// How long the windows of a range are.
+fn range_ms_of(range: &Node) -> i64 {
+    match &range.bare().kind {
+        Kind::Range { range, .. } => range.ms,
+        Kind::Subquery(subquery) => subquery.range.ms,
+        _ => 0,
+    }
 }
 
 fn one_row(metric: Metric, row: Vec<f64>) -> Matrix {

@@ -1,9 +1,12 @@
-//! Reading selectors: once for all steps, then the current sample of each step, or the samples of each window.
+//! Reading selectors: once for all steps, then the current sample of each step, or the samples of each window. Series are
+//! worked on as they are read, so that their samples need not be kept.
 
-use tsdb::{Sample, Series, SourceError, is_stale};
+use std::ops::ControlFlow;
+
+use tsdb::{Sample, SourceError, is_stale};
 
 use super::matrix::{Matrix, points};
-use super::{Evaluator, Outcome, Steps, wrong_type};
+use super::{Evaluator, Outcome, ROWS_PER_DEADLINE_CHECK, Steps, wrong_type};
 use crate::ast::{Kind, Node, Selector, When};
 use crate::engine::QueryError;
 use crate::labels::Metric;
@@ -48,13 +51,9 @@ impl Evaluator<'_> {
         } else {
             steps.step_ms
         };
-        let series = self.load(selector, lookback, steps)?;
-        self.hold(series.len().saturating_mul(steps.count))?;
-        matrix.metrics.reserve(series.len());
-        matrix.values.reserve(series.len() * steps.count);
-        let loaded = samples_in(&series);
-        for Series { labels, samples } in series {
-            matrix.push_with(Metric::new(labels), |row| {
+        self.visit(selector, lookback, steps, |evaluator, metric, samples| {
+            evaluator.hold(steps.count)?;
+            matrix.push_with(metric, |row| {
                 let (mut next, mut found, mut at) = (0, false, first);
                 for cell in row {
                     while samples.get(next).is_some_and(|sample| sample.t_ms <= at) {
@@ -71,9 +70,8 @@ impl Evaluator<'_> {
                 }
                 found
             });
-        }
-        self.release(loaded);
-        self.check_deadline()?;
+            Ok(())
+        })?;
         Ok(matrix)
     }
 
@@ -103,25 +101,40 @@ impl Evaluator<'_> {
         range_ms: i64,
         steps: &Steps,
     ) -> Outcome<Ranged> {
-        if steps.count == 0 {
-            return Ok(self.as_ranged(Vec::new(), range_ms, &selector.when));
-        }
-        let series = self.load(selector, range_ms, steps)?;
-        let rows = series
-            .into_iter()
-            .map(
-                |Series {
-                     labels,
-                     mut samples,
-                 }| {
-                    if samples.iter().any(|sample| is_stale(sample.value)) {
-                        samples.retain(|sample| !is_stale(sample.value));
-                    }
-                    (Metric::new(labels), samples)
-                },
-            )
-            .collect();
+        let mut rows = Vec::new();
+        self.visit_ranges(selector, range_ms, steps, |evaluator, metric, samples| {
+            evaluator.hold(samples.len())?;
+            rows.push((metric, samples.to_vec()));
+            Ok(())
+        })?;
         Ok(self.as_ranged(rows, range_ms, &selector.when))
+    }
+
+    /// Where the windows of a range selector lie; no series.
+    pub(super) fn unread(&self, selector: &Selector, range_ms: i64) -> Ranged {
+        self.as_ranged(Vec::new(), range_ms, &selector.when)
+    }
+
+    /// Shows all samples that some window of the steps holds, series by series, without staleness markers.
+    pub(super) fn visit_ranges(
+        &mut self,
+        selector: &Selector,
+        range_ms: i64,
+        steps: &Steps,
+        mut each: impl FnMut(&mut Self, Metric, &[Sample]) -> Outcome<()>,
+    ) -> Outcome<()> {
+        if steps.count == 0 {
+            return Ok(());
+        }
+        let mut fresh = Vec::new();
+        self.visit(selector, range_ms, steps, |evaluator, metric, samples| {
+            if !samples.iter().any(|sample| is_stale(sample.value)) {
+                return each(evaluator, metric, samples);
+            }
+            fresh.clear();
+            fresh.extend(samples.iter().filter(|sample| !is_stale(sample.value)));
+            each(evaluator, metric, &fresh)
+        })
     }
 
     fn as_ranged(&self, rows: Vec<(Metric, Vec<Sample>)>, range_ms: i64, when: &When) -> Ranged {
@@ -133,25 +146,37 @@ impl Evaluator<'_> {
         }
     }
 
-    /// Reads what the steps can see, `back_ms` back from each, and counts it.
-    fn load(&mut self, selector: &Selector, back_ms: i64, steps: &Steps) -> Outcome<Vec<Series>> {
+    /// Shows what the steps can see, `back_ms` back from each, series by series.
+    fn visit(
+        &mut self,
+        selector: &Selector,
+        back_ms: i64,
+        steps: &Steps,
+        mut each: impl FnMut(&mut Self, Metric, &[Sample]) -> Outcome<()>,
+    ) -> Outcome<()> {
         let first = self.reference(&selector.when, steps.start_ms);
         let last = self.reference(&selector.when, steps.last_ms());
         // Left-open: a sample exactly `back_ms` old is too old.
         let from = first.saturating_sub(back_ms).saturating_add(1);
-        let series = self
-            .source
-            .select(&selector.conditions(), from..=last, self.room())
-            .map_err(|error| match error {
-                SourceError::TooManySamples { .. } => QueryError::TooManySamples,
-                other => QueryError::Source(other),
-            })?;
-        self.hold(samples_in(&series))?;
-        self.check_deadline()?;
-        Ok(series)
+        let (source, room) = (self.source, self.room());
+        let (mut seen, mut outcome) = (0_usize, Ok(()));
+        let mut show = |labels, samples: &[Sample]| {
+            seen += 1;
+            outcome = each(self, Metric::new(labels), samples);
+            if outcome.is_ok() && seen.is_multiple_of(ROWS_PER_DEADLINE_CHECK) {
+                outcome = self.check_deadline();
+            }
+            match outcome {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            }
+        };
+        let read = source.visit(&selector.conditions(), from..=last, room, &mut show);
+        outcome?;
+        read.map_err(|error| match error {
+            SourceError::TooManySamples { .. } => QueryError::TooManySamples,
+            other => QueryError::Source(other),
+        })?;
+        self.check_deadline()
     }
-}
-
-fn samples_in(series: &[Series]) -> usize {
-    series.iter().map(|series| series.samples.len()).sum()
 }

@@ -1,4 +1,4 @@
-//! Literals: numbers, durations and strings, from text and back to it, in the notation that Prometheus took from Go.
+//! Literals: numbers and strings, from text and back to it, in the notation that Prometheus took from Go.
 
 /// The number that a `Number` token stands for.
 ///
@@ -33,71 +33,6 @@ pub(super) fn number(text: &str) -> Result<f64, String> {
 fn not_a_number(text: &str, reason: &str) -> String {
     let text = quote(text);
     format!("error parsing number: strconv.ParseFloat: parsing {text}: {reason}")
-}
-
-/// The units of a duration, longest first, in milliseconds.
-const UNITS: [(&str, i64); 7] = [
-    ("y", 365 * 86_400_000),
-    ("w", 7 * 86_400_000),
-    ("d", 86_400_000),
-    ("h", 3_600_000),
-    ("m", 60_000),
-    ("s", 1_000),
-    ("ms", 1),
-];
-
-/// The longest duration, in milliseconds: what fits 64 bits of nanoseconds.
-const DURATION_MS_MAX: i64 = i64::MAX / 1_000_000;
-
-/// `1h30m` in milliseconds.
-///
-/// # Errors
-/// When units are out of order or repeated, or the sum is too large.
-pub(super) fn duration_ms(text: &str) -> Result<i64, String> {
-    let invalid = || format!("not a valid duration string: {}", quote(text));
-    let mut rest = text;
-    let mut total: i64 = 0;
-    let mut units = UNITS.iter();
-    while !rest.is_empty() {
-        let digits_end = rest
-            .find(|c: char| !c.is_ascii_digit())
-            .ok_or_else(invalid)?;
-        let (digits, after) = rest.split_at(digits_end);
-        let unit_end = after
-            .find(|c: char| c.is_ascii_digit())
-            .unwrap_or(after.len());
-        let (unit, after) = after.split_at(unit_end);
-        let (_, unit_ms) = units
-            .by_ref()
-            .find(|(name, _)| *name == unit)
-            .ok_or_else(invalid)?;
-        let count: i64 = digits.parse().map_err(|_| invalid())?;
-        total = count
-            .checked_mul(*unit_ms)
-            .and_then(|part| total.checked_add(part))
-            .filter(|total| *total <= DURATION_MS_MAX)
-            .ok_or("duration out of range")?;
-        rest = after;
-    }
-    Ok(total)
-}
-
-/// A duration as Prometheus prints it: the largest units that divide it, `90m` as `1h30m`, `0s` for none.
-pub(crate) fn format_duration(duration_ms: i64) -> String {
-    if duration_ms == 0 {
-        return "0s".into();
-    }
-    let mut rest = duration_ms;
-    let mut out = String::new();
-    for (unit, unit_ms) in UNITS {
-        // Years, weeks and days are used for whole multiples only.
-        let exact_only = matches!(unit, "y" | "w" | "d") && unit != "d";
-        if rest >= unit_ms && (!exact_only || rest % unit_ms == 0) {
-            out.push_str(&format!("{}{unit}", rest / unit_ms));
-            rest %= unit_ms;
-        }
-    }
-    out
 }
 
 /// The value of a string token, quotes included in `text`. The lexer has checked the escapes.

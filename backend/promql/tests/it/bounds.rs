@@ -1,6 +1,11 @@
 //! What a query may cost, and that each bound ends it with an error.
 
-use std::{ops::RangeInclusive, thread, time::Duration};
+use std::{
+    ops::{ControlFlow, RangeInclusive},
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+    time::Duration,
+};
 
 use promql::{DEPTH_MAX, Engine, Options, QueryError, STEPS_MAX, Span, TEXT_BYTES_MAX, parse};
 use tsdb::{Labels, Matcher, Sample, Series, Source, SourceError};
@@ -49,12 +54,12 @@ fn samples_that_are_read_are_counted() {
 #[test]
 fn points_that_are_made_are_counted() {
     for (text, enough) in [
-        ("m", 2000),
-        ("m * 2", 2000),
+        ("m", 1000),
+        ("m * 2", 1100),
         ("m @ 50", 1010),
         ("vector(1)", 101),
         ("time()", 100),
-        ("sum_over_time(m[5s])", 2000),
+        ("sum_over_time(m[5s])", 1000),
         ("m + on (n) m", 3000),
     ] {
         let expr = parse(text).unwrap();
@@ -65,6 +70,45 @@ fn points_that_are_made_are_counted() {
             matches!(outcome(enough - 1), Err(QueryError::TooManySamples)),
             "{text}"
         );
+    }
+}
+
+/// Says how many series were shown.
+struct Watched(Memory, AtomicUsize);
+
+impl Source for Watched {
+    fn select(
+        &self,
+        matchers: &[Matcher],
+        range_ms: RangeInclusive<i64>,
+        samples_max: usize,
+    ) -> Result<Vec<Series>, SourceError> {
+        self.0.select(matchers, range_ms, samples_max)
+    }
+
+    fn visit(
+        &self,
+        matchers: &[Matcher],
+        range_ms: RangeInclusive<i64>,
+        samples_max: usize,
+        each: &mut dyn FnMut(Labels, &[Sample]) -> ControlFlow<()>,
+    ) -> Result<(), SourceError> {
+        self.0
+            .visit(matchers, range_ms, samples_max, &mut |labels, samples| {
+                self.1.fetch_add(1, Ordering::Relaxed);
+                each(labels, samples)
+            })
+    }
+}
+
+#[test]
+fn reading_ends_with_the_first_point_too_many() {
+    // A hundred points of each of ten series, in which few samples can be seen.
+    for text in ["m offset 95s", "sum_over_time(m[1s] offset 95s)"] {
+        let source = Watched(thousand_samples(), AtomicUsize::new(0));
+        let outcome = with_samples(350).range(&source, &parse(text).unwrap(), SPAN);
+        assert!(matches!(outcome, Err(QueryError::TooManySamples)), "{text}");
+        assert_eq!(source.1.into_inner(), 4, "{text}");
     }
 }
 
@@ -98,6 +142,27 @@ fn a_query_out_of_time_ends() {
     });
     let outcome = engine.instant(&thousand_samples(), &parse("m").unwrap(), 1000);
     assert!(matches!(outcome, Err(QueryError::Timeout)));
+}
+
+#[test]
+fn one_series_with_wide_windows_at_many_steps_ends_in_time() {
+    let engine = Engine::new(Options {
+        timeout: Duration::from_millis(100),
+        ..Options::default()
+    });
+    // 86,400 samples a window, 10,000 windows: seconds of work on a single series.
+    let span = Span {
+        start_ms: 0,
+        end_ms: 10_000_000,
+        step_ms: 1000,
+    };
+    for text in [
+        "sum_over_time(vector(1)[1d:1s])",
+        "quantile_over_time(0.5, vector(1)[1d:1s])",
+    ] {
+        let outcome = engine.range(&thousand_samples(), &parse(text).unwrap(), span);
+        assert!(matches!(outcome, Err(QueryError::Timeout)), "{text}");
+    }
 }
 
 #[test]

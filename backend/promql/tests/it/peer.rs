@@ -102,6 +102,11 @@ impl Prometheus {
         (status, parsed(&body))
     }
 
+    pub(crate) fn version(&self) -> String {
+        let info = parsed(&self.get("/api/v1/status/buildinfo").1);
+        info["data"]["version"].as_str().unwrap().to_owned()
+    }
+
     /// What the server has as the text of each rule, in order.
     pub(crate) fn rule_texts(&self) -> Vec<String> {
         let rules = parsed(&self.get("/api/v1/rules").1);

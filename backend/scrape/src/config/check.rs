@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tsdb::Labels;
+use tsdb::{Labels, duration};
 
 use super::{
     Alertmanager, Config, FileDiscovery, Group, Job, Limits, Protocol, relabel_rules, units,
@@ -185,9 +185,9 @@ pub(super) fn group(written: yaml::Group) -> Result<Group, Fault> {
 /// `None` where nothing is written, or zero, which means the default.
 fn interval(option: &str, written: Option<&At<String>>) -> Result<Option<i64>, Fault> {
     let Some(text) = written else { return Ok(None) };
-    match units::duration_ms(&text.value) {
+    match duration::parse(&text.value) {
         Ok(ms) => Ok((ms > 0).then_some(ms)),
-        Err(reason) => Err(Fault::at(text, format!("{option}: {reason}"))),
+        Err(error) => Err(Fault::at(text, format!("{option}: {error}"))),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Discovery files: groups of targets in JSON or YAML. When they are read again is the manager's business.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -23,16 +23,20 @@ pub enum DiscoveryError {
 /// # Errors
 /// See [`DiscoveryError`].
 pub fn read_groups(path: &Path) -> Result<Vec<Group>, DiscoveryError> {
-    let unreadable = |source| DiscoveryError::Read {
-        path: path.to_owned(),
-        source,
+    let text = match super::read_bounded(path) {
+        Ok(Some(text)) => text,
+        Ok(None) => {
+            return Err(DiscoveryError::TooLong {
+                path: path.to_owned(),
+            });
+        }
+        Err(source) => {
+            return Err(DiscoveryError::Read {
+                path: path.to_owned(),
+                source,
+            });
+        }
     };
-    if fs::metadata(path).map_err(unreadable)?.len() > FILE_BYTES_MAX {
-        return Err(DiscoveryError::TooLong {
-            path: path.to_owned(),
-        });
-    }
-    let text = fs::read_to_string(path).map_err(unreadable)?;
     let invalid = |text| DiscoveryError::Invalid {
         path: path.to_owned(),
         text,

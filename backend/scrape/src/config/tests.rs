@@ -185,7 +185,7 @@ fn what_makes_no_sense_is_refused_where_it_stands() {
     let check = |options: &str, expected: &str| assert_eq!(fault(options), expected);
     check(
         "scrape_interval: 1x",
-        r#"3:20: scrape_interval: "1x" is no duration"#,
+        r#"3:20: scrape_interval: not a valid duration string: "1x""#,
     );
     check(
         "scrape_interval: 5s\nscrape_timeout: 6s",
@@ -324,4 +324,93 @@ fn discovery_files_are_json_or_yaml() {
         "{fault}"
     );
     assert!(read_groups(&folder.path().join("none.json")).is_err());
+}
+
+/// The message with all its reasons, as it is told to an operator.
+fn told(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {}", told(source)),
+        None => error.to_string(),
+    }
+}
+
+#[test]
+fn each_kind_of_fault_is_told_with_file_line_and_reason() {
+    for (yaml, expected) in [
+        ("global: [unclosed\n", "line 1"),
+        ("a: b: c\n", "line 1"),
+        ("global: {}\nglobal: {}\n", "line 2"),
+        ("global:\n  interval: 5s\n", "unknown field `interval`"),
+        ("global:\n  scrape_interval: [5s]\n", "line 2"),
+        ("scrape_configs: 5\n", "line 1"),
+        (
+            "scrape_configs:\n- job_name: a\n  honor_labels: yes\n",
+            "line 3",
+        ),
+        (
+            "scrape_configs:\n- job_name: a\n  sample_limit: -1\n",
+            "line 3",
+        ),
+        ("global: !!binary aGk=\n", "line 1"),
+        (
+            "global:\n  scrape_interval: 5\n",
+            "2:20: scrape_interval: not a valid duration string: \"5\"",
+        ),
+        (
+            "global:\n  evaluation_interval: ''\n",
+            "2:24: evaluation_interval: empty duration string",
+        ),
+        (
+            "global:\n  scrape_interval: 300y\n",
+            "2:20: scrape_interval: duration out of range",
+        ),
+        (
+            "global:\n  external_labels: {'': x}\n",
+            "2:25: \"\" is no name for a label here",
+        ),
+        (
+            "scrape_configs:\n- job_name: ''\n",
+            "2:3: a job has no job_name",
+        ),
+    ] {
+        let error = parse(yaml).map(|_| ()).map_err(|error| told(&error));
+        let error = error.expect_err(yaml);
+        assert!(error.starts_with("/etc/p/prometheus.yml: "), "{error}");
+        assert!(error.contains(expected), "{yaml}\n{error}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    };
+    let long = usize::try_from(FILE_BYTES_MAX).unwrap() + 1;
+    let at_the_limit = [b"#".repeat(long - 2), b"\n".to_vec()].concat();
+    assert!(Config::read(&written("at_the_limit", &at_the_limit)).is_ok());
+    for (path, reason) in [
+        (folder.path().join("none"), "No such file or directory"),
+        (folder.path().to_owned(), "Is a directory"),
+        (written("latin1", b"# \xe9\n"), "valid UTF-8"),
+        (
+            written("long", &b"#".repeat(long)),
+            "is longer than 4194304 bytes",
+        ),
+        (
+            written("cut", &"é".repeat(long).into_bytes()),
+            "is longer than 4194304 bytes",
+        ),
+        (PathBuf::from("/dev/zero"), "is longer than 4194304 bytes"),
+    ] {
+        for error in [
+            told(&Config::read(&path).unwrap_err()),
+            told(&read_groups(&path).unwrap_err()),
+        ] {
+            assert!(error.contains(&path.display().to_string()), "{error}");
+            assert!(error.contains(reason), "{error}");
+        }
+    }
 }

@@ -103,6 +103,9 @@ impl<'a> Cursor<'a> {
                 self.at += 1;
                 return Ok(Some(text));
             }
+            if rest.get(length + 1) == Some(&b'\n') {
+                return Err("a backslash stands before the end of the line".into());
+            }
             // An escape: its second byte cannot end the text.
             self.at = (self.at + 2).min(self.page.len());
         }

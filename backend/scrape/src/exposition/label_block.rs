@@ -38,6 +38,9 @@ pub(super) fn exemplar<'a>(cursor: &mut Cursor<'a>) -> Result<&'a str, Fault> {
     let from = cursor.at() - 1;
     block(cursor, Format::OpenMetrics, &mut |part| match part {
         Part::Name(_) => Err("an exemplar has labels only, no name".into()),
+        Part::Pair(name, _) if name.contains(&b'\n') => {
+            Err("a label name goes over the end of its line".into())
+        }
         Part::Pair(..) => Ok(()),
     })?;
     cursor.text_since(from)

@@ -59,6 +59,11 @@ fn a_refusal_names_line_and_reason() {
     check("a -NaN", 1, r#""-NaN" is no number"#);
     check("a 1_0", 1, r#""1_0" is no number"#);
     check("a 1\r\n", 1, r#""1\r" is no number"#);
+    check(
+        "a{b=\"c\\\nd\"} 1\n",
+        1,
+        "a backslash stands before the end of the line",
+    );
     check("# TYPE a foo\n", 1, r#"invalid metric type "foo""#);
     check(
         "# HELP 1a foo\n",
@@ -114,6 +119,11 @@ fn openmetrics_takes_no_liberties() {
     check(
         "# HELP a",
         "expected a text in HELP, got the end of the line",
+    );
+    let over_the_end = b"a 1 # {\"b\nc\"=\"d\"} 1\n# EOF\n";
+    assert_eq!(
+        refused(over_the_end, Format::OpenMetrics).reason,
+        "a label name goes over the end of its line"
     );
 }
 

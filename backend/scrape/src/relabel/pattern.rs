@@ -1,4 +1,4 @@
-//! Regular expressions of relabelling rules: they match a whole value, and classes are ASCII, as in Go.
+//! Regular expressions of relabelling rules: Go's, anchored at both ends, of bounded size.
 
 use regex::{Captures, Regex, RegexBuilder};
 
@@ -21,7 +21,9 @@ impl Pattern {
     /// # Errors
     /// See [`PatternError`].
     pub fn new(text: &str) -> Result<Self, PatternError> {
-        let regex = RegexBuilder::new(&format!("^(?s:{})$", ascii_classes(text)))
+        let translated =
+            go_regex::translate_strictly(text).map_err(|error| PatternError(error.to_string()))?;
+        let regex = RegexBuilder::new(&format!("^(?s:{translated})$"))
             .size_limit(COMPILED_BYTES_MAX)
             .build()
             .map_err(|error| PatternError(reason(&error)))?;
@@ -71,28 +73,4 @@ fn reason(error: &regex::Error) -> String {
             text.lines().last().unwrap_or_default().trim().to_owned()
         }
     }
-}
-
-/// Everything but the escapes named here stays as it is. A class in brackets means the same outside of another and in it.
-fn ascii_classes(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut characters = text.chars();
-    while let Some(character) = characters.next() {
-        if character != '\\' {
-            out.push(character);
-            continue;
-        }
-        match characters.next() {
-            Some('d') => out.push_str("[0-9]"),
-            Some('D') => out.push_str("[^0-9]"),
-            Some('w') => out.push_str("[0-9A-Za-z_]"),
-            Some('W') => out.push_str("[^0-9A-Za-z_]"),
-            Some('s') => out.push_str(r"[\t\n\f\r\x20]"),
-            Some('S') => out.push_str(r"[^\t\n\f\r\x20]"),
-            Some('b') => out.push_str(r"(?-u:\b)"),
-            Some(other) => out.extend(['\\', other]),
-            None => out.push('\\'),
-        }
-    }
-    out
 }

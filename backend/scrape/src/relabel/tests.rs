@@ -106,6 +106,16 @@ fn expressions_are_gos() {
     check(r"\d+", "١٢", false);
     check(r"[\w-]+", "a-b", true);
     check(r"a\\d", r"a\d", true);
-    assert!(Pattern::new("(").is_err());
-    assert!(Pattern::new("((a{100}){100}){100}").is_err());
+    check("/users/{id}", "/users/{id}", true);
+    check("[[a&&b]+", "[&b", true);
+    check(r"\<a\>", "<a>", true);
+    let refused = |text: &str, reason: &str| {
+        let error = Pattern::new(text).unwrap_err().to_string();
+        assert_eq!(error, format!("invalid regular expression: {reason}"));
+    };
+    refused("(", "error: unclosed group");
+    refused("((a{100}){100}){100}", "it is too large");
+    refused("a{1001}", "invalid repeat count: `{1001}`");
+    refused("a**", "invalid nested repetition operator: `**`");
+    refused("(?x) a", "invalid or unsupported Perl syntax: `(?x`");
 }

@@ -38,6 +38,10 @@ impl Families {
         }
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// Forgets what was not told for long.
     pub(super) fn age(&mut self, scrape: u64) {
         self.0.retain(|_, (_, told)| scrape - *told <= SCRAPES_MAX);

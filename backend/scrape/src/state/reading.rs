@@ -47,28 +47,20 @@ pub(super) struct Origin<'a> {
 }
 
 impl<S: Copy + PartialEq> State<S> {
-    /// The whole page, or why it is refused. Counts in either case.
+    /// Reads the page up to its end or to what is wrong with it. Counts in either case.
     pub(super) fn read<'a>(
         &mut self,
         page: Page<'a>,
-        t_ms: i64,
+        reading: &mut Reading<'a, S>,
         summary: &mut Summary,
-    ) -> Result<Reading<'a, S>, ScrapeError> {
+    ) -> Result<(), ScrapeError> {
         let format = Format::of(page.content_type)?;
-        let mut reading = Reading {
-            batch: Batch::new(t_ms),
-            origins: Vec::new(),
-            dropped: HashSet::new(),
-            fresh: HashSet::new(),
-            duplicates: 0,
-            over_limit: false,
-        };
         let mut pairs = Vec::new();
         for entry in Parser::new(page.body, format) {
             match entry? {
                 Entry::Sample(sample) => {
                     summary.scraped += 1;
-                    let is_kept = self.sample(&mut reading, sample, &mut pairs)?;
+                    let is_kept = self.sample(reading, sample, &mut pairs)?;
                     summary.kept += u64::from(is_kept);
                 }
                 metadata => self.families.learn(&metadata, self.scrape),
@@ -77,7 +69,7 @@ impl<S: Copy + PartialEq> State<S> {
         if reading.over_limit {
             return Err(ScrapeError::SampleLimit);
         }
-        Ok(reading)
+        Ok(())
     }
 
     /// Whether metric relabelling keeps it.
@@ -106,7 +98,7 @@ impl<S: Copy + PartialEq> State<S> {
                 if !has_time {
                     kept.tracked = scrape;
                 }
-                (kept.labels.clone(), Some(kept.series))
+                (kept.labels.clone(), kept.series)
             }
             None => {
                 if reading.dropped.contains(sample.series) {
@@ -135,6 +127,17 @@ impl<S: Copy + PartialEq> State<S> {
 }
 
 impl<'a, S: Copy> Reading<'a, S> {
+    pub(super) fn new(t_ms: i64) -> Self {
+        Self {
+            batch: Batch::new(t_ms),
+            origins: Vec::new(),
+            dropped: HashSet::new(),
+            fresh: HashSet::new(),
+            duplicates: 0,
+            over_limit: false,
+        }
+    }
+
     fn push(
         &mut self,
         sample: exposition::Sample<'a>,

@@ -251,6 +251,49 @@ fn a_failed_scrape_ends_every_series_once() {
 }
 
 #[test]
+fn what_is_new_on_a_refused_page_counts_as_added_once() {
+    let mut world = World::new("sample_limit: 3");
+    let mut check = |body: &str, added: u64| {
+        assert_eq!(world.scrape(body, TEXT).series_added, added, "{body:?}");
+    };
+    check("a 1\nb 1\nbroken\nc 1\n", 2);
+    check("a 1\nb 1\nbroken\nc 1\n", 0);
+    check("a 1\nb 1\nc 1\n", 1);
+    check("d 1\nd 2\ne 1\na 1\nf 1\ng 1\n", 3 - 1);
+    check("", 0);
+    check("d 1\ne 1\na 1\n", 0);
+    check("f 1\n", 1);
+    check("d 1\n", 1);
+    world.check("d", &[("service=own", &["6000:1", "7000:stale", "8000:1"])]);
+    world.check("b", &[("service=own", &["3000:1", "4000:stale"])]);
+}
+
+#[test]
+fn a_page_over_the_limit_leaves_no_more_than_the_limit() {
+    let mut world = World::new("sample_limit: 10");
+    let page: String = (0..50_000).map(|n| format!("a{{n=\"{n}\"}} 1\n")).collect();
+    for _ in 0..2 {
+        let summary = world.scrape(&page, TEXT);
+        assert!(matches!(summary.error, Some(ScrapeError::SampleLimit)));
+        assert_eq!(summary.scraped, 50_000);
+        assert_eq!(world.state.known.len(), 10);
+    }
+}
+
+#[test]
+fn pages_that_are_refused_and_never_the_same_are_forgotten() {
+    let mut world = World::new("");
+    for n in 0..10 {
+        let series: String = (0..300)
+            .map(|m| format!("a{{n=\"{n}_{m}\"}} 1\n"))
+            .collect();
+        world.scrape(&(series + "broken\n"), TEXT);
+        assert!(world.state.known.len() <= FORGOTTEN_ABOVE + 300);
+    }
+    assert!(world.sink.of("a").is_empty());
+}
+
+#[test]
 fn a_target_that_goes_takes_all_its_series_with_it() {
     let mut world = World::new("");
     world.state.stop(500, &world.sink).unwrap();

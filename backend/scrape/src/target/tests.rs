@@ -43,10 +43,13 @@ fn a_target_has_the_labels_of_its_group_job_and_address() {
     assert_eq!(target.url.as_str(), "http://a:1/metrics");
     let discovered = [
         ("__address__", "a:1"),
+        ("__always_scrape_classic_histograms__", "false"),
+        ("__convert_classic_histograms_to_nhcb__", "false"),
         ("__meta_y", "z"),
         ("__metrics_path__", "/metrics"),
         ("__scheme__", "http"),
         ("__scrape_interval__", "1m"),
+        ("__scrape_native_histograms__", "false"),
         ("__scrape_timeout__", "10s"),
         ("job", "j"),
         ("service", "x"),
@@ -117,7 +120,11 @@ fn what_cannot_be_scraped_is_said() {
     );
     check(
         "target_label: __scrape_timeout__, replacement: x",
-        r#"__scrape_timeout__: "x" is no duration"#,
+        r#"__scrape_timeout__: not a valid duration string: "x""#,
+    );
+    check(
+        "target_label: __scrape_native_histograms__, replacement: 'true'",
+        r#"__scrape_native_histograms__: "true" is not supported"#,
     );
 }
 

@@ -4,6 +4,7 @@
 mod odd_pages;
 mod pages;
 mod peer;
+mod recorder;
 mod reloading;
 mod targets;
 mod world;

@@ -23,12 +23,10 @@ use crate::{
 const STARTED_WITHIN: Duration = Duration::from_secs(30);
 /// After so many scrapes of a page, its series are settled: what vanished has its marker, and nothing is new.
 const SCRAPES_TO_SETTLE: usize = 3;
-/// Labels that only the real one has: about native histograms, which are not supported here.
-const LABELS_OF_ITS_OWN: [&str; 3] = [
-    "__scrape_native_histograms__",
-    "__convert_classic_histograms_to_nhcb__",
-    "__always_scrape_classic_histograms__",
-];
+/// Phases, names and jobs of what lives on in Prometheus when its page is refused: it ends only what does not stand on the page
+/// before what is wrong with it, though a scrape that fails is to end every series of its target. Ours ends them all.
+const OUTLIVING: [(usize, &str, &str); 3] =
+    [(2, "a", "cut"), (2, "b", "limited"), (4, "d", "limited")];
 
 /// Every series by its labels, and the bits of its last value.
 type Series = BTreeMap<Labels, u64>;
@@ -316,13 +314,9 @@ async fn every_series_is_that_of_prometheus() {
         .unwrap()
         .iter()
         .map(|target| {
-            let discovered = labels(&target["discoveredLabels"]);
-            let common = discovered
-                .iter()
-                .filter(|(name, _)| !LABELS_OF_ITS_OWN.contains(name));
             let url = target["scrapeUrl"].as_str().unwrap().to_owned();
             (
-                Labels::new(common),
+                labels(&target["discoveredLabels"]),
                 labels(&target["labels"]),
                 url,
                 target["health"].as_str().unwrap().to_owned(),
@@ -450,6 +444,84 @@ async fn every_odd_page_is_taken_or_refused_as_prometheus_does() {
         .map(|(content_type, page, _)| (*content_type, *page))
         .collect();
     assert_eq!(differing, explained);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_new_on_a_refused_page_is_counted_as_prometheus_does() {
+    let text = |page: &str| ok(TEXT, page.as_bytes());
+    let answers = BTreeMap::from([
+        (
+            "/cut".to_owned(),
+            vec![
+                text("a 1\nb 1\nbad\n"),
+                text("a 1\nb 1\nc 1\n"),
+                text("a 1\nd 1\nd 2\nbad 1 1 1\n"),
+                text(""),
+                text("d 1\ne 1\nf 1\n"),
+            ],
+        ),
+        (
+            "/limited".to_owned(),
+            vec![
+                text("a 1\nb 1\nc 1\n"),
+                text("b 1\nc 1\n"),
+                text("d 1\nb 1\nc 1\n"),
+                text("d 1\nc 1\n"),
+                text("d 1\nc{x=\"1234\"} 1\ne 1\n"),
+            ],
+        ),
+    ]);
+    let phases = answers["/cut"].len();
+    let paths = answers.len();
+    let pages = Pages::start(answers).await;
+    let job = |path: &str, options: &str| {
+        format!(
+            "- job_name: {path}\n  metrics_path: /{path}\n  static_configs: [{{targets: ['{}']}}]\n{options}",
+            pages.server.address
+        )
+    };
+    let yaml = format!(
+        "global: {{scrape_interval: 300ms, scrape_timeout: 300ms}}\nscrape_configs:\n{}{}",
+        job("cut", ""),
+        job(
+            "limited",
+            "  sample_limit: 2\n  label_value_length_limit: 30\n"
+        )
+    );
+    let Some(prometheus) = Prometheus::start(&yaml) else {
+        return;
+    };
+    let world = World::driven(&yaml).await;
+    let (mut now_ms, mut explained) = (0, 0);
+    for phase in 0..phases {
+        settle(&world, &pages, phase, paths, &mut now_ms).await;
+        let added = prometheus
+            .get(
+                "query",
+                &[("query", "sum_over_time(scrape_series_added[1h])")],
+            )
+            .await;
+        let theirs: BTreeMap<String, f64> = added["result"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|series| {
+                let job = series["metric"]["job"].as_str().unwrap().to_owned();
+                (job, series["value"][1].as_str().unwrap().parse().unwrap())
+            })
+            .collect();
+        let ours = world.sink.series_added();
+        assert_eq!(theirs, ours, "phase {phase}");
+        let mut theirs = prometheus.series().await;
+        theirs.retain(|labels, _| {
+            let outlives = (phase, labels.get("__name__"), labels.get("job"));
+            let is_explained = OUTLIVING.contains(&outlives);
+            explained += usize::from(is_explained);
+            !is_explained
+        });
+        compare(&theirs, &self::ours(&world), &format!("phase {phase}"));
+    }
+    assert_eq!(explained, OUTLIVING.len());
 }
 
 #[test]

@@ -1,11 +1,21 @@
 //! Targets over real TCP: good ones, and those that are slow, huge, broken or hostile. None harms another.
 
-use std::{io::Write, sync::atomic::Ordering, time::Instant};
+use std::{
+    io::Write,
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
 
 use flate2::{Compression, write::GzEncoder};
 use scrape::manager::Health;
 
+use conventions::metrics as names;
+
+use crate::recorder::counted;
 use crate::world::{OPENMETRICS, Reply, Server, TEXT, World, ok, status, wait_until};
+
+const CHUNKED_HEAD: &[u8] =
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n";
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -111,12 +121,19 @@ async fn what_is_wrong_with_a_target_is_its_own_affair() {
         )
     })
     .await;
-    let endless = Server::start(|_| {
-        let chunk = [b"20000\r\n".as_slice(), &vec![b'#'; 0x20000], b"\r\n"].concat();
-        let head = format!(
-            "HTTP/1.1 200 OK\r\nContent-Type: {TEXT}\r\nTransfer-Encoding: chunked\r\n\r\n"
-        );
-        Reply::BytesAndEnd([head.as_bytes(), &chunk, &chunk].concat())
+    let cut =
+        Server::start(|_| Reply::BytesAndEnd([CHUNKED_HEAD, b"4\r\na 1\n\r\n"].concat())).await;
+    let without_end = Server::start(|_| Reply::Bytes(ok(OPENMETRICS, b"a 1\n"))).await;
+    let endless = Server::start(|_| Reply::Endless {
+        head: CHUNKED_HEAD.to_vec(),
+        chunk: [b"10000\r\n".as_slice(), &[b'#'; 0x10000], b"\r\n"].concat(),
+        pause: Duration::ZERO,
+    })
+    .await;
+    let dripping = Server::start(|_| Reply::Endless {
+        head: CHUNKED_HEAD.to_vec(),
+        chunk: b"1\r\n#\r\n".to_vec(),
+        pause: Duration::from_millis(10),
     })
     .await;
     let closed = Server {
@@ -136,7 +153,10 @@ async fn what_is_wrong_with_a_target_is_its_own_affair() {
         ("bomb", &bomb),
         ("no_gzip", &no_gzip),
         ("away", &away),
+        ("cut", &cut),
+        ("without_end", &without_end),
         ("endless", &endless),
+        ("dripping", &dripping),
         ("closed", &closed),
     ];
     let options = "scrape_timeout: 500ms\n  scrape_interval: 1s\n  body_size_limit: 100KB";
@@ -168,7 +188,10 @@ async fn what_is_wrong_with_a_target_is_its_own_affair() {
     check("bomb", "body size limit exceeded");
     check("no_gzip", "body is not gzip");
     check("away", "too many redirects");
+    check("cut", "Get \"http://127.0.0.1:");
+    check("without_end", "line 2: the page does not end with # EOF");
     check("endless", "body size limit exceeded");
+    check("dripping", "context deadline exceeded");
     check("closed", "refused");
     assert_eq!(world.target("good").health, Health::Up);
     assert_eq!(
@@ -187,40 +210,85 @@ async fn what_is_wrong_with_a_target_is_its_own_affair() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_million_series_are_refused_by_the_limit_while_others_go_on() {
+/// A target that has suddenly a million series.
+async fn exploded() -> Server {
     use std::fmt::Write;
     let mut page = String::new();
     for n in 0..1_000_000 {
         writeln!(page, "a{{n=\"{n}\"}} 1").unwrap();
     }
     let page = ok(TEXT, page.as_bytes());
-    let exploded = Server::start(move |_| Reply::Bytes(page.clone())).await;
+    Server::start(move |_| Reply::Bytes(page.clone())).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_million_series_are_refused_by_the_limit_and_counted() {
+    let exploded = exploded().await;
     let (good, _) = Server::page("b 1\n").await;
     let options = "sample_limit: 1000\n  scrape_interval: 30s\n  scrape_timeout: 30s";
     let world = World::driven(&yaml(options, &[("exploded", &exploded), ("good", &good)])).await;
     let started = Instant::now();
+    let counted_before = counted(names::PROMETHEUS_SCRAPES_OVER_SAMPLE_LIMIT);
     world.scrape(1000).await;
     world.scrape(2000).await;
+    assert!(counted(names::PROMETHEUS_SCRAPES_OVER_SAMPLE_LIMIT) >= counted_before + 2);
     let status = world.target("exploded");
     assert_eq!(
         (status.health, status.last_error.as_str()),
         (Health::Down, "sample limit exceeded")
     );
     assert_eq!(world.sink.of("a", "n"), []);
-    let scraped = world.sink.of("scrape_samples_scraped", "service");
-    assert!(
-        scraped.contains(&(
-            "exploded".into(),
-            vec!["1000:1000000".into(), "2000:1000000".into()]
-        )),
-        "{scraped:?}"
-    );
+    let of_both = |name: &str, exploded: &str, good: &str| {
+        let samples = |value: &str| vec![format!("1000:{value}"), format!("2000:{value}")];
+        let expected = [
+            ("exploded".into(), samples(exploded)),
+            ("good".into(), samples(good)),
+        ];
+        let mut found = world.sink.of(name, "service");
+        found.sort();
+        assert_eq!(found, expected, "{name}");
+    };
+    of_both("up", "0", "1");
+    of_both("scrape_samples_scraped", "1000000", "1");
     assert_eq!(
         world.sink.of("b", "service"),
         [("good".into(), vec!["1000:1".into(), "2000:1".into()])]
     );
     assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn loops_keep_their_rhythm_beside_a_target_with_a_million_series() {
+    let exploded = exploded().await;
+    let (good, _) = Server::page("b 1\n").await;
+    let job = |name: &str, interval: &str, server: &Server| {
+        format!(
+            "- job_name: {name}\n  sample_limit: 1000\n  scrape_interval: {interval}\n  scrape_timeout: {interval}\n  static_configs: [{{targets: ['{}']}}]\n",
+            server.address
+        )
+    };
+    let jobs = job("exploded", "10s", &exploded) + &job("good", "100ms", &good);
+    let world = World::looping(&format!("scrape_configs:\n{jobs}")).await;
+    let ups = |name: &str| {
+        let found = world.sink.of("up", "job").into_iter();
+        found
+            .filter(|(job, _)| job == name)
+            .flat_map(|(_, samples)| samples)
+            .collect::<Vec<_>>()
+    };
+    let asked = || !exploded.requests.lock().unwrap().is_empty();
+    wait_until("the exploded one is asked", asked).await;
+    let before = ups("good").len();
+    wait_until("its page is refused", || !ups("exploded").is_empty()).await;
+    let meanwhile = ups("good").len() - before;
+    assert!(ups("exploded").iter().all(|up| up.ends_with(":0")));
+    assert!(ups("good").iter().all(|up| up.ends_with(":1")));
+    let took = world.target_with("job", "exploded").last_duration;
+    assert!(
+        meanwhile >= 2,
+        "{meanwhile} scrapes, the page came in {took:?}"
+    );
+    world.manager.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

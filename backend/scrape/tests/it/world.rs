@@ -23,6 +23,8 @@ use tokio::{
 };
 use tsdb::{Labels, is_stale};
 
+use crate::recorder;
+
 /// How long a condition may take to come true.
 const PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(10);
@@ -37,6 +39,22 @@ pub(crate) const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.
 pub(crate) struct Memory {
     pub(crate) series: Mutex<BTreeMap<Labels, Vec<(i64, f64)>>>,
     pub(crate) exemplars: Mutex<Vec<ExemplarOf<u64>>>,
+}
+
+impl Memory {
+    /// All that `scrape_series_added` ever said, by job.
+    pub(crate) fn series_added(&self) -> BTreeMap<String, f64> {
+        let stored = self.series.lock().unwrap();
+        let added = stored
+            .iter()
+            .filter(|(labels, _)| labels.get("__name__") == "scrape_series_added");
+        added
+            .map(|(labels, samples)| {
+                let sum = samples.iter().map(|(_, value)| value).sum();
+                (labels.get("job").to_owned(), sum)
+            })
+            .collect()
+    }
 }
 
 impl Sink for Memory {
@@ -122,6 +140,7 @@ impl World {
 
     async fn new(yaml: &str, drive: Drive, now_ms: Arc<AtomicI64>, clock: Clock) -> Self {
         install_cryptography();
+        recorder::install();
         let sink = Arc::new(Memory::default());
         let manager = Manager::new(Arc::clone(&sink), clock, drive).unwrap();
         manager.apply(config(yaml)).await;
@@ -139,12 +158,13 @@ impl World {
 
     /// The one whose label `service` this is.
     pub(crate) fn target(&self, service: &str) -> TargetStatus {
-        let targets = self.manager.targets();
-        let found = targets
-            .active
-            .into_iter()
-            .find(|status| status.target.labels.get("service") == service);
-        found.unwrap_or_else(|| panic!("no target {service}"))
+        self.target_with("service", service)
+    }
+
+    pub(crate) fn target_with(&self, label: &str, value: &str) -> TargetStatus {
+        let mut targets = self.manager.targets().active.into_iter();
+        let found = targets.find(|status| status.target.labels.get(label) == value);
+        found.unwrap_or_else(|| panic!("no target {value}"))
     }
 }
 
@@ -184,6 +204,12 @@ pub(crate) enum Reply {
     BytesAndEnd(Vec<u8>),
     /// Nothing, for ever.
     Silence,
+    /// These bytes, and then the same again and again, with a pause between them.
+    Endless {
+        head: Vec<u8>,
+        chunk: Vec<u8>,
+        pause: Duration,
+    },
 }
 
 impl Server {
@@ -241,6 +267,14 @@ async fn serve(
             }
             Reply::Bytes(_) => return,
             Reply::Silence => std::future::pending().await,
+            Reply::Endless { head, chunk, pause } => {
+                let mut written = stream.write_all(&head).await;
+                while written.is_ok() {
+                    sleep(pause).await;
+                    written = stream.write_all(&chunk).await;
+                }
+                return;
+            }
         }
     }
 }

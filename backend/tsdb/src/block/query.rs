@@ -67,11 +67,6 @@ impl<'b> Query<'b> {
         out: &mut Vec<Sample>,
     ) -> Result<(), Error> {
         let block = self.pages.block;
-        let samples = series
-            .chunks
-            .iter()
-            .map(|placed| usize::from(placed.samples));
-        out.reserve_exact(samples.sum());
         for placed in &series.chunks {
             let bits = self.pages.read(placed.at, placed.bytes)?;
             let read = chunk::read(&bits, placed.samples, range, out);

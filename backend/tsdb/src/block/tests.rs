@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::chunk::{Chunk, OpenChunk};
+use crate::chunk::{self, Chunk, OpenChunk};
 use crate::postings::{self, Index as _};
 use crate::{Labels, Match, Matcher, Sample};
 
@@ -49,7 +49,7 @@ fn open(path: &Path) -> Result<Block, Error> {
 fn samples(chunks: &[Chunk]) -> Vec<Sample> {
     let mut samples = Vec::new();
     for chunk in chunks {
-        chunk.read(&ALL, &mut samples).unwrap();
+        chunk::read(&chunk.bits, chunk.samples, &ALL, &mut samples).unwrap();
     }
     samples
 }

@@ -1,7 +1,7 @@
 //! Bits in bytes, the highest first.
 
 /// Eight bytes from the one that has the next bit hold as many from there.
-const PEEK_BITS: u32 = 57;
+pub(crate) const PEEK_BITS: u32 = 57;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct BitWriter {
@@ -39,6 +39,7 @@ impl BitWriter {
     }
 }
 
+/// Reads on beyond the end, where all bits are zero: whoever reads asks [`BitReader::is_whole`] whether that happened.
 pub(crate) struct BitReader<'b> {
     bytes: &'b [u8],
     /// In bits.
@@ -52,17 +53,15 @@ impl<'b> BitReader<'b> {
 
     /// A number of 1 to 64 bits.
     #[inline]
-    pub(crate) fn take(&mut self, width: u32) -> Option<u64> {
+    pub(crate) fn take(&mut self, width: u32) -> u64 {
         if width > PEEK_BITS {
-            let high = self.take(width - 32)?;
-            return Some(high << 32 | self.take(32)?);
+            let high = self.take_short(width - 32);
+            return high << 32 | self.take_short(32);
         }
-        let number = self.peek() >> (64 - width);
-        self.skip(width)?;
-        Some(number)
+        self.take_short(width)
     }
 
-    /// The next bits, [`PEEK_BITS`] of them at least, from the highest; zeros after the end.
+    /// The next bits, [`PEEK_BITS`] of them at least, from the highest.
     #[inline]
     pub(crate) fn peek(&self) -> u64 {
         let first = self.at / 8;
@@ -73,18 +72,31 @@ impl<'b> BitReader<'b> {
         word << (self.at % 8)
     }
 
-    /// `None` when there are fewer.
     #[inline]
-    pub(crate) fn skip(&mut self, width: u32) -> Option<()> {
+    pub(crate) fn skip(&mut self, width: u32) {
         self.at += width as usize;
-        (self.at <= self.bytes.len() * 8).then_some(())
+    }
+
+    /// Whether all that was read so far was there.
+    #[inline]
+    pub(crate) fn is_whole(&self) -> bool {
+        self.at <= self.bytes.len() * 8
+    }
+
+    #[inline]
+    fn take_short(&mut self, width: u32) -> u64 {
+        let number = self.peek() >> (64 - width);
+        self.skip(width);
+        number
     }
 }
 
 /// Fewer than eight bytes, with zeros after them.
-#[cold]
+#[inline]
 fn tail(bytes: &[u8]) -> u64 {
-    let mut eight = [0; 8];
-    eight[..bytes.len()].copy_from_slice(bytes);
-    u64::from_be_bytes(eight)
+    bytes
+        .iter()
+        .fold(0, |word, byte| word << 8 | u64::from(*byte))
+        .checked_shl(64 - 8 * bytes.len() as u32)
+        .unwrap_or(0)
 }

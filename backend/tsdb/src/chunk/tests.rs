@@ -18,7 +18,8 @@ fn chunk(samples: &[(i64, u64)]) -> Chunk {
 fn check(samples: &[(i64, u64)]) {
     let chunk = chunk(samples);
     let mut out = Vec::new();
-    chunk.read(&(i64::MIN..=i64::MAX), &mut out).unwrap();
+    let read = read(&chunk.bits, chunk.samples, &(i64::MIN..=i64::MAX), &mut out);
+    read.unwrap();
     let pairs: Vec<_> = out.iter().map(|s| (s.t_ms, s.value.to_bits())).collect();
     assert_eq!(pairs, samples);
 }
@@ -60,18 +61,7 @@ proptest! {
 
     #[test]
     fn any_times_come_back(samples in prop::collection::vec((any::<i64>(), any::<u64>()), 1..=120)) {
-        let chunk = chunk(&samples);
-        let mut bits = BitReader::new(&chunk.bits);
-        prop_assert_eq!(bits.take(64), Some(samples[0].0 as u64));
-        prop_assert_eq!(bits.take(64), Some(samples[0].1));
-        let (mut delta, mut t_ms) = (0_i64, samples[0].0);
-        let (mut value, mut window) = (samples[0].1, Window::default());
-        for (expected_t, expected_value) in &samples[1..] {
-            delta = delta.wrapping_add(read_time(&mut bits).unwrap());
-            t_ms = t_ms.wrapping_add(delta);
-            value ^= read_xor(&mut bits, &mut window).unwrap();
-            prop_assert_eq!((t_ms, value), (*expected_t, *expected_value));
-        }
+        check(&samples);
     }
 
     #[test]
@@ -83,10 +73,33 @@ proptest! {
 }
 
 #[test]
+fn a_chunk_that_was_cut_is_none() {
+    let samples: Vec<_> = (0..120_i64)
+        .map(|i| (i * 15_000 + i % 3, (i as f64 / 7.0).to_bits()))
+        .collect();
+    let chunk = chunk(&samples);
+    for end in 0..chunk.bits.len() {
+        let mut out = Vec::new();
+        let range = i64::MIN..=i64::MAX;
+        assert_eq!(
+            read(&chunk.bits[..end], 120, &range, &mut out),
+            None,
+            "{end}"
+        );
+        let whole = samples[..out.len()].iter();
+        assert!(
+            whole
+                .zip(&out)
+                .all(|(pair, found)| (found.t_ms, found.value.to_bits()) == *pair)
+        );
+    }
+}
+
+#[test]
 fn only_the_range_is_read() {
     let chunk = chunk(&[(10, 1), (20, 2), (30, 3), (40, 4)]);
     let mut out = Vec::new();
-    chunk.read(&(20..=30), &mut out).unwrap();
+    read(&chunk.bits, chunk.samples, &(20..=30), &mut out).unwrap();
     assert_eq!(out.iter().map(|s| s.t_ms).collect::<Vec<_>>(), [20, 30]);
     assert!(chunk.overlaps(&(40..=50)) && chunk.overlaps(&(0..=10)));
     assert!(!chunk.overlaps(&(41..=50)) && !chunk.overlaps(&(0..=9)));

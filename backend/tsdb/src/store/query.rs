@@ -1,30 +1,14 @@
-//! Reading: what matchers select from the blocks and the head, joined in label order.
-//!
-//! The head gives away references to compressed chunks under a short lock; all decoding happens after it. A block that turns
-//! out to be damaged is set aside, said, and the query is answered by the rest.
+//! Reading label sets, names and values; and what happens when a block turns out to be damaged: it is set aside, said, and
+//! the question is answered by the rest. Samples are read in `select`.
 
-use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::{Inner, Store};
-use crate::block::{Block, Query};
-use crate::chunk::Chunk;
-use crate::{Error, Labels, Matcher, Series, Source, SourceError, own_metrics, postings};
-
-impl Source for Store {
-    fn select(
-        &self,
-        matchers: &[Matcher],
-        range_ms: RangeInclusive<i64>,
-        samples_max: usize,
-    ) -> Result<Vec<Series>, SourceError> {
-        let inner = &self.inner;
-        inner.answer(|| inner.select(matchers, &range_ms, samples_max))
-    }
-}
+use crate::block::Query;
+use crate::{Error, Labels, Matcher, SourceError, own_metrics, postings};
 
 impl Store {
     /// The label sets of series that satisfy the matchers and have a chunk in the range, in label order.
@@ -69,7 +53,7 @@ impl Store {
 }
 
 /// Why one attempt at an answer failed.
-enum Failure {
+pub(super) enum Failure {
     Source(SourceError),
     Store(Error),
 }
@@ -82,7 +66,7 @@ impl From<Error> for Failure {
 
 impl Inner {
     /// Again without the block that was damaged, until none is.
-    fn answer<T>(&self, ask: impl Fn() -> Result<T, Failure>) -> Result<T, SourceError> {
+    pub(super) fn answer<T>(&self, ask: impl Fn() -> Result<T, Failure>) -> Result<T, SourceError> {
         loop {
             match ask() {
                 Ok(answer) => return Ok(answer),
@@ -123,69 +107,6 @@ impl Inner {
             );
         }
         true
-    }
-
-    fn select(
-        &self,
-        matchers: &[Matcher],
-        range: &RangeInclusive<i64>,
-        samples_max: usize,
-    ) -> Result<Vec<Series>, Failure> {
-        let (head, blocks) = self.collect_head(matchers, range, samples_max)?;
-        let mut left = samples_max;
-        let mut found = Vec::new();
-        for block in blocks.iter().filter(|block| block.overlaps(range)) {
-            let of_block = read_block(block, matchers, range, samples_max, &mut left)?;
-            found = join(found, of_block);
-        }
-        let mut of_head = Vec::with_capacity(head.len());
-        for (labels, chunks) in head {
-            let mut samples =
-                Vec::with_capacity(chunks.iter().map(|c| usize::from(c.samples)).sum());
-            for chunk in &chunks {
-                chunk
-                    .read(range, &mut samples)
-                    .expect("a chunk of the head is what was written");
-            }
-            count(samples.len(), samples_max, &mut left)?;
-            if !samples.is_empty() {
-                of_head.push(Series { labels, samples });
-            }
-        }
-        of_head.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
-        Ok(join(found, of_head))
-    }
-
-    /// The head's chunks and the blocks, as they were at one moment.
-    #[expect(clippy::type_complexity)]
-    fn collect_head(
-        &self,
-        matchers: &[Matcher],
-        range: &RangeInclusive<i64>,
-        samples_max: usize,
-    ) -> Result<(Vec<(Labels, Vec<Chunk>)>, Arc<Vec<Arc<Block>>>), Failure> {
-        let view = self.view();
-        let range = view.head.unblocked(range);
-        let blocks = Arc::clone(&view.blocks);
-        if !view.head.overlaps(&range) {
-            return Ok((Vec::new(), blocks));
-        }
-        let Ok(places) = postings::select(&mut &view.head, matchers);
-        let mut collected = Vec::with_capacity(places.len());
-        let mut left = samples_max;
-        for series in places.into_iter().filter_map(|place| view.head.get(place)) {
-            let chunks: Vec<Chunk> = series.chunks(&range).collect();
-            // Chunks that are wholly inside count already, so that no query copies more than it may load.
-            let inside = chunks
-                .iter()
-                .filter(|chunk| range.contains(&chunk.t_min) && range.contains(&chunk.t_max));
-            let samples = inside.map(|chunk| usize::from(chunk.samples)).sum();
-            count(samples, samples_max, &mut left)?;
-            if !chunks.is_empty() {
-                collected.push((series.labels.clone(), chunks));
-            }
-        }
-        Ok((collected, blocks))
     }
 
     fn series(
@@ -285,65 +206,5 @@ impl Sorted {
 
     fn all(self) -> Vec<Box<str>> {
         self.0.into_iter().collect()
-    }
-}
-
-fn read_block(
-    block: &Block,
-    matchers: &[Matcher],
-    range: &RangeInclusive<i64>,
-    samples_max: usize,
-    left: &mut usize,
-) -> Result<Vec<Series>, Failure> {
-    let mut query = Query::new(block);
-    let mut found = Vec::new();
-    for number in postings::select(&mut query, matchers)? {
-        let series = query.series(number, range)?;
-        let mut samples = Vec::new();
-        query.samples(&series, range, &mut samples)?;
-        count(samples.len(), samples_max, left)?;
-        if !samples.is_empty() {
-            let labels = series.labels;
-            found.push(Series { labels, samples });
-        }
-    }
-    Ok(found)
-}
-
-fn count(samples: usize, samples_max: usize, left: &mut usize) -> Result<(), Failure> {
-    match left.checked_sub(samples) {
-        Some(rest) => {
-            *left = rest;
-            Ok(())
-        }
-        None => Err(Failure::Source(SourceError::TooManySamples { samples_max })),
-    }
-}
-
-/// Both are in label order, and `newer` has later samples.
-fn join(older: Vec<Series>, newer: Vec<Series>) -> Vec<Series> {
-    if older.is_empty() {
-        return newer;
-    }
-    let mut joined = Vec::with_capacity(older.len().max(newer.len()));
-    let (mut older, mut newer) = (older.into_iter().peekable(), newer.into_iter().peekable());
-    loop {
-        let order = match (older.peek(), newer.peek()) {
-            (Some(a), Some(b)) => a.labels.cmp(&b.labels),
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (None, None) => return joined,
-        };
-        match order {
-            Ordering::Less => joined.extend(older.next()),
-            Ordering::Greater => joined.extend(newer.next()),
-            Ordering::Equal => {
-                let mut series = older.next();
-                if let (Some(series), Some(later)) = (&mut series, newer.next()) {
-                    series.samples.extend(later.samples);
-                }
-                joined.extend(series);
-            }
-        }
     }
 }

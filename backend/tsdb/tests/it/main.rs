@@ -10,12 +10,12 @@ mod model;
 mod reading;
 mod retention;
 
-use std::ops::RangeInclusive;
+use std::ops::{ControlFlow, RangeInclusive};
 use std::path::{Path, PathBuf};
 
 use tsdb::{
     AppendReport, Batch, Error, Labels, Match, Matcher, Options, Outcome, Recovery, Series,
-    SeriesKey, Source, Store,
+    SeriesKey, Source, SourceError, Store,
 };
 
 const ALL: RangeInclusive<i64> = i64::MIN..=i64::MAX;
@@ -75,6 +75,22 @@ fn matcher(name: &str, matches: Match) -> Matcher {
 
 fn select(store: &Store, matchers: &[Matcher], range: RangeInclusive<i64>) -> Vec<Series> {
     store.select(matchers, range, usize::MAX).unwrap()
+}
+
+/// What a visit shows.
+fn visit(
+    store: &Store,
+    matchers: &[Matcher],
+    range: RangeInclusive<i64>,
+    samples_max: usize,
+) -> Result<Vec<Series>, SourceError> {
+    let mut shown = Vec::new();
+    store.visit(matchers, range, samples_max, &mut |labels, samples| {
+        let samples = samples.to_vec();
+        shown.push(Series { labels, samples });
+        ControlFlow::Continue(())
+    })?;
+    Ok(shown)
 }
 
 fn times(series: &Series) -> Vec<i64> {

@@ -119,11 +119,18 @@ fn check(store: &Store, model: &Model, matchers: &[Matcher], range: RangeInclusi
     let found = store.select(matchers, range.clone(), max).unwrap();
     let found: Vec<_> = found.into_iter().map(bits).collect();
     assert_eq!(found, expected, "{matchers:?}");
+    let visited = visit(store, matchers, range.clone(), max).unwrap();
+    let visited: Vec<_> = visited.into_iter().map(bits).collect();
+    assert_eq!(visited, expected, "{matchers:?}");
     if let Some(fewer) = usize::checked_sub(max, 1) {
-        let refused = store.select(matchers, range.clone(), fewer);
-        assert!(
-            matches!(refused, Err(SourceError::TooManySamples { samples_max }) if samples_max == fewer)
-        );
+        for refused in [
+            store.select(matchers, range.clone(), fewer),
+            visit(store, matchers, range.clone(), fewer),
+        ] {
+            assert!(
+                matches!(refused, Err(SourceError::TooManySamples { samples_max }) if samples_max == fewer)
+            );
+        }
     }
     check_labels(store, &expected, matchers, range);
 }

@@ -124,6 +124,26 @@ fn a_query_loads_no_more_than_it_may() {
 }
 
 #[test]
+fn a_visit_ends_when_it_is_told_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = filled(dir.path());
+    for range in [ALL, START + 4 * HOUR..=START + 5 * HOUR] {
+        let all = select(&store, &[], range.clone());
+        let mut shown = Vec::new();
+        let outcome = store.visit(&[], range, usize::MAX, &mut |labels, _| {
+            shown.push(labels);
+            match shown.len() {
+                3 => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            }
+        });
+        outcome.unwrap();
+        let first: Vec<_> = all.iter().take(3).map(|one| one.labels.clone()).collect();
+        assert_eq!(shown, first);
+    }
+}
+
+#[test]
 fn label_names_and_values_are_those_of_the_range() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = open(dir.path());

@@ -9,7 +9,6 @@ const CHUNKS: &str =
     "only what has samples in the range is told; Prometheus' head tells of all that it holds";
 const OWN: &str = "the process, its settings and what they cost are our own";
 const MOMENT: &str = "it was another moment, or took another time";
-const NATIVE: &str = "native histograms are not scraped, so that there is no setting for them";
 
 /// A part of the question, a part of what Prometheus answers, and the reason.
 pub(super) const EXPLAINED: [(&str, &str, &str); 16] = [
@@ -65,7 +64,7 @@ pub(super) enum Extent {
 }
 
 /// Fields that are not compared as they are, and the reason.
-pub(super) const PARTS: [(&str, Extent, &str); 11] = [
+pub(super) const PARTS: [(&str, Extent, &str); 8] = [
     ("lastScrape", Extent::Kind, MOMENT),
     ("lastScrapeDuration", Extent::Kind, MOMENT),
     ("lastEvaluation", Extent::Kind, MOMENT),
@@ -82,13 +81,6 @@ pub(super) const PARTS: [(&str, Extent, &str); 11] = [
         Extent::Kind,
         "the name of this machine is not put in place of a loopback address: it leads nowhere",
     ),
-    ("__always_scrape_classic_histograms__", Extent::Left, NATIVE),
-    (
-        "__convert_classic_histograms_to_nhcb__",
-        Extent::Left,
-        NATIVE,
-    ),
-    ("__scrape_native_histograms__", Extent::Left, NATIVE),
 ];
 
 /// The entry that a difference falls under.

@@ -1,9 +1,12 @@
-//! What the store costs: appends by reference and by labels, memory for each series, bytes for each sample, queries.
+//! What the store costs: appends by reference and by labels, memory for each series, bytes for each sample, queries; and
+//! the same work done by Prometheus' storage when `promtool` is at hand.
 //!
-//! `TSDB_BENCH_SERIES` sets the number of series (10,000). The data is like scrapes of 100 series every 15 s, a millisecond or
+//! `TSDB_BENCH_SERIES` sets the numbers of series (`10000,100000`). The data is like scrapes of 100 series every 15 s, a millisecond or
 //! two off: 60 % counters, most of which stand still, 20 % gauges with fractions, 20 % constants. Five hours of it, so that a
 //! block is cut. A run without `--bench` (as `cargo test` does) does nothing.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
+
+mod beside;
 
 use std::ops::RangeInclusive;
 use std::time::Instant;
@@ -16,15 +19,21 @@ const SCRAPES_PER_HOUR: i64 = 240;
 const HOURS: i64 = 5;
 /// 2023-11-14T22:00:00Z, where a block begins.
 const START: i64 = 1_699_999_200_000;
-const ROUNDS: usize = 20;
+/// Each query runs as often.
+const ROUNDS: usize = 5;
 
 fn main() {
-    if !std::env::args().any(|argument| argument == "--bench") {
+    if !std::env::args().any(|argument| argument == "--bench") || beside::is_writer() {
         return;
     }
-    let series = std::env::var("TSDB_BENCH_SERIES")
-        .map_or(10_000, |series| series.parse::<usize>().unwrap());
-    println!("{series} series, one sample every 15 s, {HOURS} h");
+    let sizes = std::env::var("TSDB_BENCH_SERIES").unwrap_or_else(|_| "10000,100000".into());
+    for size in sizes.split(',') {
+        measure(size.trim().parse().unwrap());
+    }
+}
+
+fn measure(series: usize) {
+    println!("\n{series} series, one sample every 15 s, {HOURS} h");
     by_labels(series);
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = Store::open(dir.path(), Options::default()).unwrap();
@@ -33,6 +42,7 @@ fn main() {
         queries(&store, what, hours);
     }
     reopen(store, dir.path());
+    beside::compare(series);
 }
 
 /// Values as a scrape brings them.
