@@ -1,7 +1,11 @@
-//! What more than one fuzz target checks: the promises of the walk over a trace request.
+//! What more than one fuzz target checks or needs: the promises of the walk over a trace request, stores with odd contents, and
+//! surroundings in which rules can be evaluated.
 //!
 //! A broken promise is a panic, as is everything that a fuzz target finds.
 
+pub mod metrics;
+
+use alerting::Surroundings;
 use otlp::wire::{
     AnyValue, Attributes, Malformed, Resource, Scope, Span, VALUE_DEPTH_MAX, Visit, Writer, count,
     walk,
@@ -145,4 +149,16 @@ pub fn read_everything(store: &blocks::Store) -> u64 {
     };
     let _ = snapshot.scan(&filtered).count();
     records
+}
+
+/// Evaluates rules on a few series in memory.
+pub fn with_surroundings(evaluate: impl FnOnce(&Surroundings<'_>)) {
+    let memory = metrics::Memory::new();
+    evaluate(&Surroundings {
+        engine: &metrics::engine(),
+        source: &memory,
+        append: &memory,
+        external_labels: &tsdb::Labels::new([("env", "dev")]),
+        external_url: "http://127.0.0.1:9090/prometheus",
+    });
 }
