@@ -16,7 +16,7 @@ use conventions::resource::BACKEND;
 use crate::{
     install_tls, print,
     up::{
-        self, Addresses, LogFile, Otlp, Picker, Run, RunFile, Services, SystemOptions,
+        self, Addresses, CloudWatch, LogFile, Otlp, Picker, Run, RunFile, Services, SystemOptions,
         TELEMETRY_DEADLINE,
     },
 };
@@ -81,10 +81,11 @@ fn run(options: &SystemOptions) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("no async runtime")?;
-    let (outcome, stack) = runtime.block_on(async {
+    let (outcome, stack, cloudwatch) = runtime.block_on(async {
         let keys = data.keys()?;
         let chosen = components::choose(&layout);
-        let mut run = Run::new(&addresses, data.path(), &keys.dev);
+        let cloudwatch = CloudWatch::start(addresses.aws_tls, &data).await?;
+        let mut run = Run::new(&addresses, data.path(), &cloudwatch.ca_file(), &keys.dev);
         run.components = chosen.ready_urls();
         let run_file = RunFile::create(run)?;
         let stop = up::stop_on_signal()?;
@@ -100,6 +101,7 @@ fn run(options: &SystemOptions) -> anyhow::Result<()> {
             otlp: &otlp,
             keys,
             run_file,
+            further: Some(cloudwatch.further()),
         };
         let served = async {
             ready?;
@@ -108,11 +110,14 @@ fn run(options: &SystemOptions) -> anyhow::Result<()> {
             })
             .await
         };
-        anyhow::Ok((served.await, stack))
+        anyhow::Ok((served.await, stack, cloudwatch))
     })?;
     // The components outlive the telemetry of this process, whose last spans go through them.
     let report = guard.shutdown(TELEMETRY_DEADLINE);
-    runtime.block_on(stack.stop());
+    runtime.block_on(async {
+        stack.stop().await;
+        cloudwatch.stop().await;
+    });
     if outcome.is_ok() {
         let text = format!("Stopped. The supervisor's own telemetry: {report}\n");
         print(&mut io::stdout(), &text);
@@ -130,13 +135,14 @@ fn greeting(run: &Run, chosen: &components::Chosen, after: Duration) -> String {
         ("Alertmanager", &run.alertmanager),
         ("Loki", &run.loki),
         ("OTLP over HTTP", &run.otlp_http),
-        ("DynamoDB and SQS", &run.aws),
+        ("DynamoDB, SQS, CloudWatch Logs", &run.aws),
+        ("CloudWatch Logs over TLS", &run.aws_tls),
         ("development API key", &run.api_key),
     ] {
-        text.push_str(&format!("  {surface:<24}{address}\n"));
+        text.push_str(&format!("  {surface:<32}{address}\n"));
     }
     let data = run.data.display();
-    text.push_str(&format!("  {:<24}{data}/stack\n", "components' files"));
+    text.push_str(&format!("  {:<32}{data}/stack\n", "components' files"));
     for missing in &chosen.missing {
         text.push_str(&format!("\n{missing}\n"));
     }

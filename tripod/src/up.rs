@@ -16,7 +16,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use aws_local::AwsLocal;
+use aws_local::{AwsLocal, Further};
 use conventions::resource::{BACKEND, GATEWAY, TASK_SERVICE, WORKER};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -27,6 +27,7 @@ use data::Keys;
 
 pub(crate) use addresses::{Addresses, Picker, Ports, loopback};
 pub(crate) use child::{Child, Program, Spec};
+pub(crate) use cloudwatch::CloudWatch;
 pub(crate) use data::{Data, is_tripod};
 pub(crate) use log_file::LogFile;
 pub(crate) use run_file::{NAME as RUN_FILE, Run, RunFile};
@@ -36,9 +37,11 @@ use crate::print;
 mod addresses;
 mod backend;
 mod child;
+mod cloudwatch;
 mod data;
 pub(crate) mod deploy;
 mod log_file;
+mod log_store;
 mod run_file;
 mod table;
 mod traffic;
@@ -168,7 +171,7 @@ fn run(options: &Options) -> anyhow::Result<()> {
         let served = async {
             reload_on_hangup(backend.reloader(system.deploy.as_deref()))?;
             let keys = data.keys()?;
-            let run = Run::new(&addresses, data.path(), &keys.dev);
+            let run = Run::new(&addresses, data.path(), &backend.ca_file(), &keys.dev);
             let run = run.with_clock(backend.clock());
             let services = Services {
                 options: system,
@@ -177,6 +180,7 @@ fn run(options: &Options) -> anyhow::Result<()> {
                 otlp: &otlp,
                 keys,
                 run_file: RunFile::create(run)?,
+                further: Some(backend.further()),
             };
             serve(services, stop_on_signal()?, started, |run, ready_after| {
                 table::render(run, &traces_url, ready_after)
@@ -206,6 +210,8 @@ pub(crate) struct Services<'s> {
     pub(crate) otlp: &'s Otlp,
     pub(crate) keys: Keys,
     pub(crate) run_file: Arc<RunFile>,
+    /// Beside DynamoDB and SQS.
+    pub(crate) further: Option<Further>,
 }
 
 /// Runs the services until `stop`. `greet` is what the terminal shows when they are ready, so long after `started`.
@@ -264,6 +270,7 @@ impl System {
         let storage = aws_local::Options {
             data: services.data.tables(),
             region: REGION.to_owned(),
+            further: services.further.clone(),
             ..Default::default()
         };
         let aws = AwsLocal::bind(services.addresses.aws, storage)
@@ -309,6 +316,7 @@ fn start_children(services: &Services<'_>) -> anyhow::Result<Vec<Child>> {
         otlp,
         keys,
         run_file,
+        ..
     } = services;
     let aws = format!("http://{}", addresses.aws);
     let token = new_secret()?;

@@ -16,8 +16,8 @@ mod terms;
 pub use blocks::{Retired, Stats};
 pub use error::Error;
 pub use rules::{
-    AHEAD_NS_MAX, BEHIND_NS_MAX, LABELS_BYTES_MAX, LABELS_MAX, LINE_BYTES_MAX, METADATA_BYTES_MAX,
-    METADATA_MAX, OLD_NS_MAX, Refused, Rules,
+    AHEAD_NS_MAX, BEHIND_NS_MAX, LABELS_BYTES_MAX, LABELS_MAX, LINE_BYTES_MAX,
+    LINE_BYTES_MAX_ANYTHING, METADATA_BYTES_MAX, METADATA_MAX, OLD_NS_MAX, Refused, Rules,
 };
 pub use scan::Volume;
 pub use store::{Appended, NewEntry, Options, Push, Recovery, Store};

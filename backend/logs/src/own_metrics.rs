@@ -1,4 +1,4 @@
-//! The store's own metrics.
+//! The store's own metrics. A process may have several stores, so each metric says whose it is.
 
 use std::time::Duration;
 
@@ -27,24 +27,30 @@ pub(crate) fn describe() {
     );
 }
 
-pub(crate) fn appended(appended: &Result<Appended, Error>, duration: Duration) {
+pub(crate) fn appended(
+    store: &'static str,
+    appended: &Result<Appended, Error>,
+    duration: Duration,
+) {
     match appended {
         Ok(appended) => {
-            let lines = |outcome| counter!(names::LOG_STORE_LINES, names::OUTCOME => outcome);
+            let lines = |outcome| counter!(names::LOG_STORE_LINES, names::STORE => store, names::OUTCOME => outcome);
             lines(names::OUTCOME_STORED).increment(appended.stored);
             lines(names::OUTCOME_REFUSED).increment(appended.refused.len() as u64);
-            counter!(names::LOG_STORE_RECEIVED_BYTES).increment(appended.bytes);
+            counter!(names::LOG_STORE_RECEIVED_BYTES, names::STORE => store)
+                .increment(appended.bytes);
         }
-        Err(_) => counter!(names::LOG_STORE_APPEND_FAILURES).increment(1),
+        Err(_) => counter!(names::LOG_STORE_APPEND_FAILURES, names::STORE => store).increment(1),
     }
-    histogram!(names::LOG_STORE_APPEND_DURATION).record(duration.as_secs_f64());
+    histogram!(names::LOG_STORE_APPEND_DURATION, names::STORE => store)
+        .record(duration.as_secs_f64());
 }
 
-pub(crate) fn measured(streams: usize, stats: &Stats) {
-    gauge!(names::LOG_STORE_STREAMS).set(streams as f64);
-    gauge!(names::LOG_STORE_DISK_BYTES).set(stats.disk_bytes as f64);
+pub(crate) fn measured(store: &'static str, streams: usize, stats: &Stats) {
+    gauge!(names::LOG_STORE_STREAMS, names::STORE => store).set(streams as f64);
+    gauge!(names::LOG_STORE_DISK_BYTES, names::STORE => store).set(stats.disk_bytes as f64);
 }
 
-pub(crate) fn retired(retired: &Retired) {
-    counter!(names::LOG_STORE_BLOCKS_RETIRED).increment(retired.blocks);
+pub(crate) fn retired(store: &'static str, retired: &Retired) {
+    counter!(names::LOG_STORE_BLOCKS_RETIRED, names::STORE => store).increment(retired.blocks);
 }

@@ -13,6 +13,8 @@ pub const AHEAD_NS_MAX: i64 = 600 * SECOND_NS;
 pub const BEHIND_NS_MAX: i64 = 3_600 * SECOND_NS;
 /// `max_line_size`.
 pub const LINE_BYTES_MAX: usize = 256 << 10;
+/// Bytes of a line where whoever appends has judged already: an event of CloudWatch Logs.
+pub const LINE_BYTES_MAX_ANYTHING: usize = 1 << 20;
 /// Labels of a stream (`max_label_names_per_series`).
 pub const LABELS_MAX: usize = 15;
 /// Bytes of the labels of a stream, names and values.
@@ -76,18 +78,22 @@ impl Rules {
         newest_ns: Option<i64>,
         now_ns: i64,
     ) -> Option<Refused> {
-        size(entry).or_else(|| time(self, entry.t_ns, newest_ns, now_ns))
+        size(self, entry).or_else(|| time(self, entry.t_ns, newest_ns, now_ns))
     }
 }
 
-fn size(entry: &NewEntry) -> Option<Refused> {
+fn size(rules: Rules, entry: &NewEntry) -> Option<Refused> {
     let metadata = &entry.metadata;
     let bytes: usize = metadata
         .iter()
         .map(|(name, value)| name.len() + value.len())
         .sum();
+    let line_bytes_max = match rules {
+        Rules::Loki => LINE_BYTES_MAX,
+        Rules::Anything => LINE_BYTES_MAX_ANYTHING,
+    };
     match () {
-        () if entry.line.len() > LINE_BYTES_MAX => Some(Refused::LineTooLong {
+        () if entry.line.len() > line_bytes_max => Some(Refused::LineTooLong {
             bytes: entry.line.len(),
         }),
         () if metadata.len() > METADATA_MAX => Some(Refused::TooMuchMetadata {

@@ -21,6 +21,8 @@ const SUBSCRIBER_PUSHES_MAX: usize = 1_024;
 /// How much is kept, and by whose rules.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// What metrics call this store.
+    pub name: &'static str,
     /// A block whose newest line is older is deleted.
     pub retention: Duration,
     /// The oldest blocks are deleted while all files together are larger.
@@ -33,6 +35,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            name: "loki",
             retention: Duration::from_hours(31 * 24),
             disk_bytes_max: 20 << 30,
             rules: Rules::default(),
@@ -148,7 +151,7 @@ impl Store {
     pub fn append(&self, pushes: Vec<Push>, now_ns: i64) -> Result<Appended, Error> {
         let begun = Instant::now();
         let appended = self.try_append(pushes, now_ns);
-        own_metrics::appended(&appended, begun.elapsed());
+        own_metrics::appended(self.options.name, &appended, begun.elapsed());
         appended
     }
 
@@ -168,9 +171,13 @@ impl Store {
             .streams
             .forget(now.saturating_sub(retention_ns));
         let retired = self.blocks.retain(now_ns);
-        own_metrics::measured(self.state().streams.len(), &self.blocks.stats());
+        own_metrics::measured(
+            self.options.name,
+            self.state().streams.len(),
+            &self.blocks.stats(),
+        );
         let retired = retired?;
-        own_metrics::retired(&retired);
+        own_metrics::retired(self.options.name, &retired);
         Ok(retired)
     }
 

@@ -1,91 +1,164 @@
-//! Lines of one service on their way to one destination, by the stream that they belong to.
+//! Lines of one file on their way to one destination, each with its time and the stream that it belongs to.
+//!
+//! The text is the file's, byte for byte, and lines are parts of it. Only what no destination could take is changed, and counted:
+//! bytes that are no UTF-8 are replaced, and a line over [`LINE_BYTES_MAX`] is cut and says so at its end.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::ops::Range;
 
-use crate::line::{self, Fields};
+use crate::line::Fields;
 
-/// Bytes of files in one batch. CloudWatch takes a mebibyte with 26 bytes for each event.
+/// A longer line is cut, its mark included. Loki's `max_line_size`; CloudWatch takes more.
+pub const LINE_BYTES_MAX: usize = 256 << 10;
+/// Bytes of a file in one batch. Less than Loki takes in one burst by default, more than [`LINE_BYTES_MAX`], so that the beginning of
+/// a line that is too long is always whole.
 pub const BATCH_BYTES_MAX: usize = 512 << 10;
-/// Lines in one batch. CloudWatch takes 10,000.
-pub const BATCH_LINES_MAX: usize = 5_000;
+/// Streams of one batch; lines beyond are in the stream of their file, without a level.
+const STREAMS_MAX: usize = 64;
+/// The end of a line that was cut.
+const CUT_MARK: &str = " [cut: the line is too long]";
 
-/// What is sent together.
+/// What is read together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Batch {
+    text: String,
     pub(crate) lines: Vec<Line>,
+    pub(crate) streams: Vec<Stream>,
     /// Lines that were cut, or had bytes that are no UTF-8.
     pub(crate) mended: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stream {
+    pub(crate) service: String,
+    /// Empty if the line has none.
+    pub(crate) level: String,
+}
+
+/// Parts of the batch's text; an id that is not there is empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Line {
     /// Unix nanoseconds.
     pub(crate) t_ns: i64,
-    pub(crate) text: String,
-    /// Parts of the text.
-    pub(crate) level: Option<Range<usize>>,
-    pub(crate) trace_id: Option<Range<usize>>,
-    pub(crate) span_id: Option<Range<usize>>,
+    pub(crate) stream: usize,
+    text: Range<usize>,
+    trace_id: Range<usize>,
+    span_id: Range<usize>,
 }
 
 impl Batch {
-    /// The lines of a chunk. Empty ones are none; one without a time has that of reading.
-    pub(crate) fn of(chunk: &[u8], now_ns: i64) -> Self {
-        let mut batch = Self::default();
-        for bytes in chunk.split(|byte| *byte == b'\n') {
-            if bytes.is_empty() {
-                continue;
+    /// The lines of a chunk of the file of `service`. Empty ones are none; one without a time has that of reading.
+    pub(crate) fn of(chunk: Vec<u8>, service: &str, now_ns: i64) -> Self {
+        let (text, mended) = mend(chunk);
+        let mut batch = Self {
+            lines: Vec::with_capacity(text.len() / 256),
+            mended,
+            streams: vec![Stream {
+                service: service.to_owned(),
+                level: String::new(),
+            }],
+            text: String::new(),
+        };
+        let mut start = 0;
+        let ends = memchr::memchr_iter(b'\n', text.as_bytes()).chain([text.len()]);
+        for end in ends {
+            if start < end {
+                batch.push(&text, start..end, now_ns);
             }
-            let (text, is_mended) = line::text(bytes);
-            batch.mended += u64::from(is_mended);
-            batch.lines.push(Line::new(text, now_ns));
+            start = end + 1;
         }
+        batch.text = text;
         batch
     }
 
-    /// By level, each in the order of the file.
-    pub(crate) fn by_level(&self) -> BTreeMap<Option<&str>, Vec<&Line>> {
-        let mut streams: BTreeMap<Option<&str>, Vec<&Line>> = BTreeMap::new();
-        for line in &self.lines {
-            streams
-                .entry(line.part(&line.level))
-                .or_default()
-                .push(line);
-        }
-        streams
+    pub(crate) fn text(&self, line: &Line) -> &str {
+        &self.text[line.text.clone()]
     }
 
-    /// Two halves, when there are two.
-    pub(crate) fn split(&self) -> Option<(Self, Self)> {
-        let middle = self.lines.len() / 2;
-        let half = |lines: &[Line]| Self {
-            lines: lines.to_vec(),
-            mended: 0,
+    pub(crate) fn trace_id(&self, line: &Line) -> &str {
+        &self.text[line.trace_id.clone()]
+    }
+
+    pub(crate) fn span_id(&self, line: &Line) -> &str {
+        &self.text[line.span_id.clone()]
+    }
+
+    pub(crate) fn service(&self, line: &Line) -> &str {
+        &self.streams[line.stream].service
+    }
+
+    fn push(&mut self, text: &str, place: Range<usize>, now_ns: i64) {
+        let line = &text[place.clone()];
+        let fields = Fields::of(line);
+        let within = |part: Option<Range<usize>>| {
+            part.map_or(0..0, |part| {
+                place.start + part.start..place.start + part.end
+            })
         };
-        (middle > 0).then(|| (half(&self.lines[..middle]), half(&self.lines[middle..])))
+        let named = |part: &Option<Range<usize>>| part.clone().map(|part| &line[part]);
+        let stream = self.stream(named(&fields.service), named(&fields.level));
+        self.lines.push(Line {
+            t_ns: fields.t_ns.unwrap_or(now_ns),
+            stream,
+            trace_id: within(fields.trace_id),
+            span_id: within(fields.span_id),
+            text: place,
+        });
+    }
+
+    /// The first stream is that of the file.
+    fn stream(&mut self, service: Option<&str>, level: Option<&str>) -> usize {
+        let service = service.unwrap_or(&self.streams[0].service);
+        let level = level.unwrap_or_default();
+        let is_it = |stream: &Stream| stream.service == service && stream.level == level;
+        if let Some(found) = self.streams.iter().position(is_it) {
+            return found;
+        }
+        if self.streams.len() == STREAMS_MAX {
+            return 0;
+        }
+        let (service, level) = (service.to_owned(), level.to_owned());
+        self.streams.push(Stream { service, level });
+        self.streams.len() - 1
     }
 }
 
-impl Line {
-    fn new(text: String, now_ns: i64) -> Self {
-        let fields = Fields::of(&text);
-        let place = |part: Option<&str>| {
-            let part = part?;
-            let start = part.as_ptr() as usize - text.as_ptr() as usize;
-            Some(start..start + part.len())
-        };
-        Self {
-            t_ns: fields.t_ns.unwrap_or(now_ns),
-            level: place(fields.level),
-            trace_id: place(fields.trace_id),
-            span_id: place(fields.span_id),
-            text,
-        }
+/// A text that destinations take, and how many lines had to be changed for it: usually none, and nothing is copied.
+fn mend(chunk: Vec<u8>) -> (String, u64) {
+    let has_long = {
+        let mut start = 0;
+        let mut ends = memchr::memchr_iter(b'\n', &chunk).chain([chunk.len()]);
+        ends.any(|end| end - std::mem::replace(&mut start, end + 1) > LINE_BYTES_MAX)
+    };
+    let chunk = match String::from_utf8(chunk) {
+        Ok(text) if !has_long => return (text, 0),
+        Ok(text) => text.into_bytes(),
+        Err(error) => error.into_bytes(),
+    };
+    let mut text = String::with_capacity(chunk.len());
+    let mut mended = 0;
+    for line in chunk.split(|byte| *byte == b'\n') {
+        let (line, is_mended) = mend_line(line);
+        text.push_str(&line);
+        text.push('\n');
+        mended += u64::from(is_mended);
     }
+    (text, mended)
+}
 
-    pub(crate) fn part(&self, place: &Option<Range<usize>>) -> Option<&str> {
-        place.clone().map(|place| &self.text[place])
+fn mend_line(line: &[u8]) -> (String, bool) {
+    let is_odd = std::str::from_utf8(line).is_err();
+    // A replacement is longer than what it replaces, so the length is looked at afterwards.
+    let mut text = String::from_utf8_lossy(line).into_owned();
+    let is_long = text.len() > LINE_BYTES_MAX;
+    if is_long {
+        let mut end = LINE_BYTES_MAX - CUT_MARK.len();
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push_str(CUT_MARK);
     }
+    (text, is_odd || is_long)
 }
 
 #[cfg(test)]
@@ -95,19 +168,59 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_kept_as_they_are_and_known_by_their_level() {
-        let chunk =
-            b"{\"trace_id\":\"7d\",\"span_id\":\"9d\",\"level\":\"WARN\"}\n\nthread panicked\n";
-        let batch = Batch::of(chunk, 7);
-        assert_eq!(batch.lines.len(), 2);
-        let streams = batch.by_level();
-        let warned = streams[&Some("WARN")][0];
-        assert_eq!(warned.part(&warned.trace_id), Some("7d"));
-        assert_eq!(warned.part(&warned.span_id), Some("9d"));
-        assert_eq!(streams[&None][0].text, "thread panicked");
-        assert_eq!(streams[&None][0].t_ns, 7);
-        let (first, second) = batch.split().unwrap();
-        assert_eq!((first.lines.len(), second.lines.len()), (1, 1));
-        assert_eq!(first.split(), None);
+    fn lines_are_kept_as_they_are_and_known_by_service_and_level() {
+        let chunk = b"{\"trace_id\":\"7d\",\"span_id\":\"9d\",\"level\":\"WARN\"}\n\nthread panicked\n{\"service\":\"b\"}";
+        let batch = Batch::of(chunk.to_vec(), "a", 7);
+        assert_eq!(batch.lines.len(), 3);
+        let line = |number: usize| {
+            let line: &Line = &batch.lines[number];
+            let stream = &batch.streams[line.stream];
+            let (text, service) = (batch.text(line), stream.service.as_str());
+            (text, service, stream.level.as_str(), batch.trace_id(line))
+        };
+        let json = "{\"trace_id\":\"7d\",\"span_id\":\"9d\",\"level\":\"WARN\"}";
+        assert_eq!(line(0), (json, "a", "WARN", "7d"));
+        assert_eq!(batch.span_id(&batch.lines[0]), "9d");
+        assert_eq!(line(1), ("thread panicked", "a", "", ""));
+        assert_eq!(line(2), ("{\"service\":\"b\"}", "b", "", ""));
+        assert_eq!(batch.lines[1].t_ns, 7);
+        assert_eq!(batch.mended, 0);
+    }
+
+    #[test]
+    fn odd_bytes_are_replaced_and_long_lines_cut_between_characters() {
+        let long = format!("x{}", "é".repeat(LINE_BYTES_MAX));
+        let mut chunk = b"a\xffb\nbefore\n".to_vec();
+        chunk.extend_from_slice(long.as_bytes());
+        chunk.extend_from_slice(b"\nafter\n");
+        chunk.extend_from_slice(&vec![0xff; LINE_BYTES_MAX - 1]);
+        let batch = Batch::of(chunk, "a", 0);
+        let texts: Vec<&str> = batch.lines.iter().map(|line| batch.text(line)).collect();
+        assert_eq!(texts[..2], ["a\u{fffd}b", "before"]);
+        assert_eq!(texts[3], "after");
+        for cut in [texts[2], texts[4]] {
+            assert!(cut.ends_with(CUT_MARK) && cut.len() <= LINE_BYTES_MAX);
+            assert!(cut.len() > LINE_BYTES_MAX - 4);
+        }
+        assert!(long.starts_with(texts[2].strip_suffix(CUT_MARK).unwrap()));
+        assert_eq!(batch.mended, 3);
+    }
+
+    #[test]
+    fn a_line_of_the_longest_length_is_whole() {
+        let chunk = "x".repeat(LINE_BYTES_MAX).into_bytes();
+        let batch = Batch::of(chunk, "a", 0);
+        assert_eq!(batch.text(&batch.lines[0]).len(), LINE_BYTES_MAX);
+        assert_eq!(batch.mended, 0);
+    }
+
+    #[test]
+    fn streams_beyond_the_bound_fall_back_to_the_file() {
+        let chunk: String = (0..100)
+            .map(|number| format!("{{\"service\":\"s{number}\"}}\n"))
+            .collect();
+        let batch = Batch::of(chunk.into_bytes(), "a", 0);
+        assert_eq!(batch.streams.len(), STREAMS_MAX);
+        assert_eq!(batch.service(&batch.lines[99]), "a");
     }
 }

@@ -1,72 +1,93 @@
-//! What labels a line: level, ids and time, found in the bytes of its JSON without parsing the rest.
+//! What labels a line: service, level, ids and time, found in the bytes of its JSON without parsing the rest.
 //!
 //! The services write these keys first, so a line is looked at only as far as they reach. A line that is no such JSON, a panic of a
-//! process that could not log any more for instance, is shipped as it is, with the service of its file and the time of reading.
+//! process that could not log any more for instance, has none of them. What stands in their place is the batch's matter.
 
-use std::str;
+use std::ops::Range;
 
-use conventions::fields;
+use conventions::{fields, metrics};
 use jiff::Timestamp;
 
-/// A longer line is cut. Loki's `max_line_size`, CloudWatch takes more.
-pub const LINE_BYTES_MAX: usize = 256 << 10;
 /// Keys that are looked at before a line counts as one without labels.
-const KEYS_MAX: usize = 12;
+const KEYS_MAX: usize = 16;
+/// Bytes of a name that may become a label or part of a group's name.
+const NAME_BYTES_MAX: usize = 128;
+/// Bytes of an id that may become structured metadata; W3C's have 32 and 16.
+const ID_BYTES_MAX: usize = 64;
+/// Bytes of a level; longer ones are no levels.
+const LEVEL_BYTES_MAX: usize = 16;
 
-/// What a line says of itself; parts of its text.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Fields<'a> {
-    pub(crate) level: Option<&'a str>,
-    pub(crate) trace_id: Option<&'a str>,
-    pub(crate) span_id: Option<&'a str>,
+/// What a line says of itself, as parts of its text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Fields {
+    pub(crate) service: Option<Range<usize>>,
+    pub(crate) level: Option<Range<usize>>,
+    pub(crate) trace_id: Option<Range<usize>>,
+    pub(crate) span_id: Option<Range<usize>>,
     pub(crate) t_ns: Option<i64>,
 }
 
-impl<'a> Fields<'a> {
-    pub(crate) fn of(line: &'a str) -> Self {
+impl Fields {
+    pub(crate) fn of(line: &str) -> Self {
         let mut found = Self::default();
-        let mut rest = line.trim_start();
-        let Some(inside) = rest.strip_prefix('{') else {
-            return found;
+        let mut scan = Scan {
+            line: line.as_bytes(),
+            at: 0,
         };
-        rest = inside;
+        if !scan.takes(b'{') {
+            return found;
+        }
         for _ in 0..KEYS_MAX {
-            let Some((key, value, after)) = text_pair(rest) else {
+            let Some((key, value)) = scan.pair() else {
                 break;
             };
-            match key {
-                fields::LEVEL => found.level = Some(value),
-                fields::TRACE_ID => found.trace_id = Some(value),
-                fields::SPAN_ID => found.span_id = Some(value),
-                fields::TIMESTAMP => found.t_ns = time(value),
-                _ => {}
-            }
-            let is_whole = found.level.is_some()
-                && found.trace_id.is_some()
-                && found.span_id.is_some()
-                && found.t_ns.is_some();
-            match after.trim_start().strip_prefix(',') {
-                Some(next) if !is_whole => rest = next,
-                _ => break,
+            found.take(line, &line.as_bytes()[key], value);
+            if found.is_whole() || !scan.takes(b',') {
+                break;
             }
         }
         found
     }
+
+    fn take(&mut self, line: &str, key: &[u8], value: Option<Range<usize>>) {
+        let Some(value) = value else {
+            return;
+        };
+        let text = &line[value.clone()];
+        if key == fields::TRACE_ID.as_bytes() {
+            self.trace_id = is_id(text).then_some(value);
+        } else if key == fields::SPAN_ID.as_bytes() {
+            self.span_id = is_id(text).then_some(value);
+        } else if key == metrics::SERVICE.as_bytes() {
+            self.service = is_name(text).then_some(value);
+        } else if key == fields::TIMESTAMP.as_bytes() {
+            self.t_ns = time(text);
+        } else if key == fields::LEVEL.as_bytes() {
+            self.level = is_level(text).then_some(value);
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.level.is_some()
+            && self.t_ns.is_some()
+            && self.service.is_some()
+            && self.trace_id.is_some()
+            && self.span_id.is_some()
+    }
 }
 
-/// `"key":"value"` and what follows; `None` if the value is no text, or one with escapes, which none of the keys has.
-fn text_pair(text: &str) -> Option<(&str, &str, &str)> {
-    let (key, rest) = quoted(text.trim_start())?;
-    let rest = rest.trim_start().strip_prefix(':')?;
-    let (value, rest) = quoted(rest.trim_start())?;
-    Some((key, value, rest))
+/// Whether this may be the name of a service or an environment: everything that both destinations take unchanged.
+pub(crate) fn is_name(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    (1..=NAME_BYTES_MAX).contains(&text.len()) && text.bytes().all(fits)
 }
 
-fn quoted(text: &str) -> Option<(&str, &str)> {
-    let inside = text.strip_prefix('"')?;
-    let end = memchr::memchr2(b'"', b'\\', inside.as_bytes())?;
-    let (text, rest) = inside.split_at(end);
-    Some((text, rest.strip_prefix('"')?))
+fn is_level(text: &str) -> bool {
+    (1..=LEVEL_BYTES_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
+fn is_id(text: &str) -> bool {
+    (1..=ID_BYTES_MAX).contains(&text.len())
 }
 
 fn time(text: &str) -> Option<i64> {
@@ -74,74 +95,132 @@ fn time(text: &str) -> Option<i64> {
     i64::try_from(time.as_nanosecond()).ok()
 }
 
-/// The text of a line: bytes that are no UTF-8 are replaced, and what is longer than [`LINE_BYTES_MAX`] is cut. Whether that was
-/// necessary.
-pub(crate) fn text(bytes: &[u8]) -> (String, bool) {
-    let is_long = bytes.len() > LINE_BYTES_MAX;
-    let mut bytes = &bytes[..bytes.len().min(LINE_BYTES_MAX)];
-    if is_long {
-        // Not within a character.
-        while let Err(error) = str::from_utf8(bytes) {
-            match error.error_len() {
-                None => bytes = &bytes[..error.valid_up_to()],
-                Some(_) => break,
+/// Where in a line the next key is.
+struct Scan<'a> {
+    line: &'a [u8],
+    at: usize,
+}
+
+impl Scan<'_> {
+    /// A key and its value if that is a text without escapes, which each of ours is. Scalars are passed over; `None` at anything else.
+    fn pair(&mut self) -> Option<(Range<usize>, Option<Range<usize>>)> {
+        let (key, _) = self.text()?;
+        if !self.takes(b':') {
+            return None;
+        }
+        self.skip_space();
+        match self.line.get(self.at)? {
+            b'"' => {
+                let (value, is_plain) = self.text()?;
+                Some((key, is_plain.then_some(value)))
+            }
+            b'{' | b'[' => None,
+            _ => {
+                let rest = &self.line[self.at..];
+                self.at += rest.iter().position(|byte| matches!(byte, b',' | b'}'))?;
+                Some((key, None))
             }
         }
     }
-    match str::from_utf8(bytes) {
-        Ok(text) => (text.to_owned(), is_long),
-        Err(_) => {
-            let mut text = String::from_utf8_lossy(bytes).into_owned();
-            // A replacement is longer than what it replaces.
-            let mut end = text.len().min(LINE_BYTES_MAX);
-            while !text.is_char_boundary(end) {
-                end -= 1;
+
+    /// The inside of a text, and whether it has no escapes.
+    fn text(&mut self) -> Option<(Range<usize>, bool)> {
+        if !self.takes(b'"') {
+            return None;
+        }
+        let start = self.at;
+        let mut is_plain = true;
+        loop {
+            let end = self.at + memchr::memchr2(b'"', b'\\', self.line.get(self.at..)?)?;
+            if self.line[end] == b'"' {
+                self.at = end + 1;
+                return Some((start..end, is_plain));
             }
-            text.truncate(end);
-            (text, true)
+            is_plain = false;
+            self.at = end + 2;
+        }
+    }
+
+    fn takes(&mut self, byte: u8) -> bool {
+        self.skip_space();
+        let is_there = self.line.get(self.at) == Some(&byte);
+        self.at += usize::from(is_there);
+        is_there
+    }
+
+    fn skip_space(&mut self) {
+        while let Some(b' ' | b'\t' | b'\r') = self.line.get(self.at) {
+            self.at += 1;
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
     use super::*;
 
-    #[test]
-    fn a_line_of_a_service_is_labelled() {
-        let line = r#"{"trace_id":"7d0d","span_id":"9d92","service":"backend","trace_scope":"process","timestamp":"2026-11-23T19:51:10.083297Z","level":"ERROR","fields":{"level":"no"}}"#;
+    fn check(line: &str, expected: [Option<&str>; 4], t_ns: Option<i64>) {
         let fields = Fields::of(line);
-        assert_eq!(fields.level, Some("ERROR"));
-        assert_eq!(fields.trace_id, Some("7d0d"));
-        assert_eq!(fields.span_id, Some("9d92"));
-        assert_eq!(fields.t_ns, Some(1_795_463_470_083_297_000));
+        let found = [
+            fields.service,
+            fields.level,
+            fields.trace_id,
+            fields.span_id,
+        ];
+        let found = found.map(|part| part.map(|part| &line[part]));
+        assert_eq!(found, expected, "{line}");
+        assert_eq!(fields.t_ns, t_ns, "{line}");
     }
 
     #[test]
-    fn a_line_that_is_no_such_json_has_no_labels_or_some() {
+    fn a_line_of_a_service_is_labelled() {
+        check(
+            r#"{"trace_id":"7d0d","span_id":"9d92","service":"backend","trace_scope":"process","timestamp":"2026-11-23T19:51:10.083297Z","level":"ERROR","fields":{"level":"no"}}"#,
+            [Some("backend"), Some("ERROR"), Some("7d0d"), Some("9d92")],
+            Some(1_795_463_470_083_297_000),
+        );
+    }
+
+    #[test]
+    fn other_scalars_and_escapes_before_the_keys_are_passed_over() {
+        check(
+            r#" { "n" : -1.5e3 , "b":true,"t":"a\"\\" , "level" : "INFO" , "timestamp":"1970-01-01T00:00:01Z" }"#,
+            [None, Some("INFO"), None, None],
+            Some(1_000_000_000),
+        );
+    }
+
+    #[test]
+    fn a_line_that_is_no_such_json_has_no_labels() {
         for line in [
             "",
             "thread 'main' panicked at src/main.rs:1:1:",
             "{",
             "[1]",
             "{\"trace_id\":1}",
+            "{\"trace_id\":\"\"}",
             "{\"a\\\"\":\"b\"}",
+            "{\"level\":\"IN\\u0046O\"}",
+            "{\"service\":\"a/b\",\"level\":\"not a level\",\"timestamp\":\"soon\"}",
+            "{\"fields\":{\"level\":\"INFO\"},\"level\":\"INFO\"}",
+            "{\"trace_id\":\"7d",
+            "{\"trace_id\\",
         ] {
             assert_eq!(Fields::of(line), Fields::default(), "{line}");
         }
-        let fields = Fields::of(r#" { "level" : "INFO" , "timestamp":"soon"}"#);
-        assert_eq!((fields.level, fields.t_ns), (Some("INFO"), None));
     }
 
-    #[test]
-    fn odd_bytes_are_replaced_and_long_lines_cut_between_characters() {
-        assert_eq!(text(b"a\xffb"), ("a\u{fffd}b".to_owned(), true));
-        assert_eq!(text("é".as_bytes()), ("é".to_owned(), false));
-        let long = format!("x{}", "é".repeat(LINE_BYTES_MAX));
-        let (cut, is_mended) = text(long.as_bytes());
-        assert!(is_mended && long.starts_with(&cut));
-        assert_eq!(cut.len(), LINE_BYTES_MAX - 1);
-        let (odd, _) = text(&vec![0xff; LINE_BYTES_MAX + 5]);
-        assert!(odd.len() <= LINE_BYTES_MAX);
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic_and_all_parts_lie_within(line in r#"[{}":,\\a-e é\[\]0-9]{0,60}"#) {
+            let fields = Fields::of(&line);
+            for part in [fields.service, fields.level, fields.trace_id, fields.span_id].into_iter().flatten() {
+                prop_assert!(line.get(part).is_some());
+            }
+        }
     }
 }

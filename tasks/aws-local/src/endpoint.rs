@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use conventions::fields;
 use http::{Method, Request, StatusCode};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::answer::{Answer, Refusal, identified};
-use crate::{dynamodb, sqs};
+use crate::{Further, dynamodb, sqs};
 
 /// Connections at a time; more wait in the listen queue.
 const CONNECTIONS_MAX: usize = 1024;
@@ -46,6 +46,7 @@ const DRAIN_MAX: Duration = Duration::from_secs(2);
 pub(crate) struct Services {
     dynamodb: Arc<dynamodb::Engine>,
     sqs: sqs::Queues,
+    further: Option<Further>,
     /// One permit per KiB of request body.
     bodies: Arc<Semaphore>,
 }
@@ -79,10 +80,15 @@ pub(crate) async fn serve(
 }
 
 impl Services {
-    pub(crate) fn new(dynamodb: Arc<dynamodb::Engine>, sqs: sqs::Queues) -> Services {
+    pub(crate) fn new(
+        dynamodb: Arc<dynamodb::Engine>,
+        sqs: sqs::Queues,
+        further: Option<Further>,
+    ) -> Services {
         Services {
             dynamodb,
             sqs,
+            further,
             bodies: Arc::new(Semaphore::new(BODIES_KIB_MAX as usize)),
         }
     }
@@ -121,12 +127,22 @@ impl Services {
                 let (body, _held) = self.read(body, sqs::BODY_BYTES_MAX).await?;
                 self.sqs.call(&parts.headers, body).await
             }
-            // A further service is one more arm: its target prefix, its body limit, its engine.
-            _ => {
-                let message = "X-Amz-Target names no service of this endpoint";
-                Err(unknown_operation(StatusCode::BAD_REQUEST, message))
+            other => {
+                let further = other.and_then(|(target, _)| self.further(target));
+                let further = further.ok_or_else(|| {
+                    let message = "X-Amz-Target names no service of this endpoint";
+                    unknown_operation(StatusCode::BAD_REQUEST, message)
+                })?;
+                let (body, _held) = self.read(body, further.body_bytes_max).await?;
+                let answer = (further.answer)(Request::from_parts(parts, body)).await;
+                Ok(answer.map(Full::from))
             }
         }
+    }
+
+    fn further(&self, target: &str) -> Option<Further> {
+        let further = self.further.as_ref();
+        further.filter(|further| further.target == target).cloned()
     }
 
     /// The whole body, and the share of [`BODIES_KIB_MAX`] it holds.

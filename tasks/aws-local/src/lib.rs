@@ -1,4 +1,5 @@
-//! DynamoDB and SQS in this process, behind one HTTP endpoint that speaks their wire protocols.
+//! DynamoDB and SQS in this process, behind one HTTP endpoint that speaks their wire protocols, and whatever further service
+//! of AWS' JSON protocol is mounted there.
 //!
 //! The DynamoDB engine is `dynoxide-rs` (SQLite), the SQS engine `rustack-sqs`; this crate owns the
 //! endpoint in front of them, their settings, and what they leave open: limits, malformed input,
@@ -15,14 +16,43 @@ mod dynamodb;
 mod endpoint;
 mod sqs;
 
+use std::fmt;
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use http::{Request, Response};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// A service of AWS' JSON protocol that somebody else answers for.
+#[derive(Clone)]
+pub struct Further {
+    /// What comes before the dot in `X-Amz-Target`.
+    pub target: &'static str,
+    /// Longer bodies are refused before it sees them.
+    pub body_bytes_max: usize,
+    pub answer: Answering,
+}
+
+/// Answers a request whose body has been read.
+pub type Answering = Arc<
+    dyn Fn(Request<Bytes>) -> Pin<Box<dyn Future<Output = Response<Bytes>> + Send>> + Send + Sync,
+>;
+
+impl fmt::Debug for Further {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Further")
+            .field("target", &self.target)
+            .finish_non_exhaustive()
+    }
+}
 
 /// What the endpoint serves. The default keeps everything in memory.
 #[derive(Debug, Clone)]
@@ -34,6 +64,7 @@ pub struct Options {
     pub account_id: String,
     /// Region of queue ARNs.
     pub region: String,
+    pub further: Option<Further>,
 }
 
 impl Default for Options {
@@ -42,6 +73,7 @@ impl Default for Options {
             data: None,
             account_id: "000000000000".to_owned(),
             region: "us-east-1".to_owned(),
+            further: None,
         }
     }
 }
@@ -104,7 +136,7 @@ impl AwsLocal {
         let dynamodb = Arc::new(dynamodb::Engine::start(options.data.clone()).await?);
         let stopping = CancellationToken::new();
         let sqs = sqs::Queues::new(addr, &options, stopping.clone());
-        let services = endpoint::Services::new(Arc::clone(&dynamodb), sqs);
+        let services = endpoint::Services::new(Arc::clone(&dynamodb), sqs, options.further);
         let serving = tokio::spawn(endpoint::serve(
             listener,
             Arc::new(services),

@@ -284,7 +284,8 @@ pub const DESTINATION: &str = "destination";
 pub const OUTCOME_DELIVERED: &str = "delivered";
 pub const OUTCOME_REJECTED: &str = "rejected";
 
-// --- the log store
+// --- the log stores, each with its [`STORE`]
+pub const STORE: &str = "store";
 /// Lines by [`OUTCOME`]: `stored`, `refused`.
 pub const LOG_STORE_LINES: &str = "tripod_log_store_lines_total";
 pub const LOG_STORE_RECEIVED_BYTES: &str = "tripod_log_store_received_bytes_total";
@@ -293,6 +294,11 @@ pub const LOG_STORE_APPEND_DURATION: &str = "tripod_log_store_append_duration_se
 pub const LOG_STORE_STREAMS: &str = "tripod_log_store_streams";
 pub const LOG_STORE_DISK_BYTES: &str = "tripod_log_store_disk_bytes";
 pub const LOG_STORE_BLOCKS_RETIRED: &str = "tripod_log_store_blocks_retired_total";
+
+// --- the CloudWatch Logs API
+/// Requests by [`OPERATION`] and status.
+pub const CLOUDWATCH_REQUESTS: &str = "tripod_cloudwatch_requests_total";
+pub const OPERATION: &str = "operation";
 
 // --- configuration and notification: the names of Prometheus
 pub const PROMETHEUS_CONFIG_RELOAD_SUCCESSFUL: &str = "prometheus_config_last_reload_successful";

@@ -3,8 +3,12 @@
 //! Only wiring: each part is a crate of its own. Parts are started from the stores outwards and stopped from the listeners
 //! inwards, so that what was accepted is stored.
 
-use std::{net::SocketAddr, path::Path};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
+use aws_local::Further;
 use telemetry::MetricsHandle;
 
 use super::{addresses::Addresses, data::Data};
@@ -51,6 +55,16 @@ impl Backend {
     /// Where a virtual clock is controlled.
     pub(super) fn clock(&self) -> Option<SocketAddr> {
         self.metrics.clock()
+    }
+
+    /// What the AWS endpoint hands over.
+    pub(super) fn further(&self) -> Further {
+        self.logs.further()
+    }
+
+    /// The certificate that clients of CloudWatch Logs over TLS are to trust.
+    pub(super) fn ca_file(&self) -> PathBuf {
+        self.logs.ca_file()
     }
 
     /// What SIGHUP reloads; `deploy` as it was at the start.

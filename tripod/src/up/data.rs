@@ -107,6 +107,11 @@ impl Data {
         self.path.join("log-store")
     }
 
+    /// Where the embedded CloudWatch Logs keeps events, groups and certificates.
+    pub(crate) fn cloudwatch(&self) -> PathBuf {
+        self.path.join("cloudwatch")
+    }
+
     /// Where the shipper keeps how far it is.
     pub(crate) fn shipper(&self) -> PathBuf {
         self.path.join("shipper")

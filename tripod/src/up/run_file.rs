@@ -25,6 +25,9 @@ pub(crate) struct Run {
     pub(crate) gateway: String,
     pub(crate) task_service: String,
     pub(crate) aws: String,
+    pub(crate) aws_tls: String,
+    /// The certificate that clients of `aws_tls` are to trust.
+    pub(crate) aws_ca: PathBuf,
     pub(crate) otlp_grpc: String,
     pub(crate) otlp_http: String,
     pub(crate) tempo: String,
@@ -54,12 +57,14 @@ pub(crate) struct RunFile {
 
 impl Run {
     /// What a run at these addresses says, before any process is started.
-    pub(crate) fn new(addresses: &Addresses, data: &Path, api_key: &str) -> Self {
+    pub(crate) fn new(addresses: &Addresses, data: &Path, aws_ca: &Path, api_key: &str) -> Self {
         let url = |address: SocketAddr| format!("http://{address}");
         Self {
             gateway: url(addresses.gateway),
             task_service: url(addresses.task_service),
             aws: url(addresses.aws),
+            aws_tls: format!("https://{}", addresses.aws_tls),
+            aws_ca: aws_ca.to_owned(),
             otlp_grpc: url(addresses.otlp_grpc),
             otlp_http: url(addresses.otlp_http),
             tempo: url(addresses.tempo),

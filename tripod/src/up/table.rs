@@ -11,14 +11,18 @@ pub(crate) fn render(run: &Run, traces: &str, ready_after: Duration) -> String {
         ready_after.as_secs_f64()
     );
     let mut row = |surface: &str, address: &str| {
-        writeln!(text, "  {surface:<24}{address}").expect("a string takes every line");
+        writeln!(text, "  {surface:<32}{address}").expect("a string takes every line");
     };
     row(
         "gateway API",
         &format!("{0}/v1/tasks   docs: {0}/docs", run.gateway),
     );
     row("task-service API", &run.task_service);
-    row("DynamoDB and SQS", &run.aws);
+    row("DynamoDB, SQS, CloudWatch Logs", &run.aws);
+    row(
+        "CloudWatch Logs over TLS",
+        &format!("{}   CA: {}", run.aws_tls, run.aws_ca.display()),
+    );
     row("Tempo API", &run.tempo);
     row("Prometheus API", &run.prometheus);
     row("Alertmanager API", &run.alertmanager);

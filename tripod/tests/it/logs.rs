@@ -1,13 +1,14 @@
-//! Log lines from the files to the Loki API: all of them, found by their trace, also after a kill.
+//! Log lines from the files to Loki's and CloudWatch's API: all of them, found by their trace, also after a kill.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    fs,
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use conventions::resource::{GATEWAY, SERVICES, TASK_SERVICE, WORKER};
-use reqwest::blocking::Client;
-use serde_json::Value;
+use reqwest::{Certificate, StatusCode, blocking::Client};
+use serde_json::{Value, json};
 use url::Url;
 
 use crate::{
@@ -53,6 +54,76 @@ impl Loki {
     }
 }
 
+struct CloudWatch {
+    client: Client,
+    url: String,
+}
+
+impl CloudWatch {
+    fn of(system: &System) -> Self {
+        Self {
+            client: client(),
+            url: system.run()["aws"].as_str().unwrap().to_owned(),
+        }
+    }
+
+    /// The same on TLS, with the authority that the run file names as the only one that is trusted.
+    fn over_tls(system: &System) -> Self {
+        let run = system.run();
+        let authority = fs::read(run["aws_ca"].as_str().unwrap()).unwrap();
+        let authority = Certificate::from_pem(&authority).unwrap();
+        let client = Client::builder().no_proxy().tls_certs_only([authority]);
+        Self {
+            client: client.build().unwrap(),
+            url: run["aws_tls"].as_str().unwrap().to_owned(),
+        }
+    }
+
+    fn call(&self, operation: &str, request: &Value) -> (StatusCode, Value) {
+        let answer = self
+            .client
+            .post(&self.url)
+            .header("X-Amz-Target", format!("Logs_20140328.{operation}"))
+            .header("Content-Type", "application/x-amz-json-1.1")
+            .body(request.to_string())
+            .send()
+            .unwrap();
+        assert!(answer.headers().contains_key("x-amzn-requestid"));
+        (answer.status(), answer.json().unwrap())
+    }
+
+    /// The lines of a service that a pattern selects. One that was delivered twice counts once: delivery is at least once.
+    fn lines(&self, service: &str, pattern: &str) -> BTreeSet<String> {
+        let mut request = json!({
+            "logGroupName": format!("/tripod/local/{service}"), "filterPattern": pattern
+        });
+        let mut lines = BTreeSet::new();
+        loop {
+            let (status, answer) = self.call("FilterLogEvents", &request);
+            if answer["__type"] == "ResourceNotFoundException" {
+                return lines;
+            }
+            assert_eq!(status, StatusCode::OK, "{answer}");
+            let events = answer["events"].as_array().unwrap().iter();
+            lines.extend(events.map(|event| event["message"].as_str().unwrap().to_owned()));
+            match answer.get("nextToken") {
+                Some(token) => request["nextToken"] = token.clone(),
+                None => return lines,
+            }
+        }
+    }
+
+    fn of_trace(&self, trace_id: &str) -> Vec<String> {
+        let pattern = format!("{{ $.trace_id = \"{trace_id}\" }}");
+        let mut lines: Vec<String> = SERVICES
+            .iter()
+            .flat_map(|service| self.lines(service, &pattern))
+            .collect();
+        lines.sort();
+        lines
+    }
+}
+
 /// The lines of all files that name a trace.
 fn in_files(system: &System, trace_id: &str) -> Vec<String> {
     let mut lines: Vec<String> = SERVICES
@@ -76,18 +147,25 @@ fn every_line_of_200_requests_is_found_by_its_trace_also_after_a_kill() {
         .map(|number| api.create(&format!("Task {number}")).1)
         .collect();
     let compare = |system: &System| {
-        let loki = Loki::of(system);
+        let (loki, cloudwatch) = (Loki::of(system), CloudWatch::of(system));
         let mut lines = 0;
         for trace_id in &traces {
             let query = format!("{{service=~\".+\"}} | trace_id=\"{trace_id}\"");
             lines += wait_for(&format!("the lines of trace {trace_id}"), || {
-                let (found, expected) = (loki.lines(&query), in_files(system, trace_id));
-                (found == expected).then_some(found.len())
+                let expected = in_files(system, trace_id);
+                let is_there =
+                    loki.lines(&query) == expected && cloudwatch.of_trace(trace_id) == expected;
+                is_there.then_some(expected.len())
             });
         }
         lines
     };
     let lines = compare(&system);
+    let over_tls = CloudWatch::over_tls(&system);
+    assert_eq!(
+        over_tls.of_trace(&traces[0]),
+        CloudWatch::of(&system).of_trace(&traces[0])
+    );
     println!("{REQUESTS} requests, {lines} lines, all of them found");
     system.kill();
 
@@ -103,5 +181,40 @@ fn every_line_of_200_requests_is_found_by_its_trace_also_after_a_kill() {
         }
         count.values().all(|lines| *lines > 0).then_some(())
     });
+    assert!(system.stop().success());
+}
+
+#[test]
+fn garbage_at_cloudwatch_gets_the_answer_of_aws_and_harms_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let system = System::start(folder.path(), &Start::default());
+    let group = json!({"logGroupName": "/of/a/test"});
+    for cloudwatch in [CloudWatch::of(&system), CloudWatch::over_tls(&system)] {
+        for (operation, request, error) in [
+            ("Nothing", json!({}), "UnknownOperationException"),
+            ("StartQuery", json!({}), "UnsupportedOperationException"),
+            (
+                "FilterLogEvents",
+                group.clone(),
+                "ResourceNotFoundException",
+            ),
+            ("PutLogEvents", json!([1]), "SerializationException"),
+            (
+                "PutLogEvents",
+                json!({"logGroupName": 1}),
+                "SerializationException",
+            ),
+            (
+                "CreateLogGroup",
+                json!({"logGroupName": "a b"}),
+                "InvalidParameterException",
+            ),
+        ] {
+            let (status, answer) = cloudwatch.call(operation, &request);
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{operation} {request}");
+            assert_eq!(answer["__type"], error, "{operation} {request}");
+        }
+    }
+    Api::new(&system).create("Still there");
     assert!(system.stop().success());
 }

@@ -44,6 +44,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("logql", &["go-regex", "tsdb"]),
     ("logs", &["logql", "blocks", "tsdb", "conventions"]),
     ("shipper", &["conventions"]),
+    ("cloudwatch", &["logs", "logql", "tsdb", "conventions"]),
     (
         "server",
         &[
@@ -72,6 +73,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "prometheus",
             "alertmanager",
             "shipper",
+            "cloudwatch",
             "logs",
             "traces",
             "collector",

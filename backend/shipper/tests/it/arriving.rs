@@ -1,305 +1,284 @@
-//! Every line arrives at both destinations, whatever happens to them, to the files, and to the shipper.
+//! What arrives, and as what.
 
-use std::{
-    fs::{self, OpenOptions},
-    io::Write,
-    net::SocketAddr,
-    path::Path,
-    sync::Once,
-    time::{Duration, Instant},
+use std::{fs, time::Duration};
+
+use shipper::{LINE_BYTES_MAX, Limits, Shipper, StartError, Stats};
+
+use crate::{
+    sink::{Mood, POISON, Sink},
+    world::{World, destinations, install_tls, line, lines, log, options, rotate, wait_for},
 };
 
-use shipper::{Destination, Options, Shipper};
-use tempfile::TempDir;
-use tokio::runtime::Runtime;
-
-use crate::sink::{Mood, Sink};
-
-const PATIENCE: Duration = Duration::from_secs(60);
-/// More with this variable: the whole million of the promise.
-const LINES_VARIABLE: &str = "TRIPOD_SHIPPER_LINES";
-const LINES: usize = 20_000;
-const SERVICES: [&str; 2] = ["gateway", "worker"];
-
-fn runtime() -> Runtime {
-    static TLS: Once = Once::new();
-    TLS.call_once(|| {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap()
-}
-
-fn options(folder: &Path, loki: SocketAddr, cloudwatch: SocketAddr) -> Options {
-    Options {
-        logs: folder.join("logs"),
-        services: SERVICES.map(str::to_owned).into(),
-        state: folder.join("shipper"),
-        env: "test".to_owned(),
-        destinations: vec![
-            Destination::Loki {
-                url: format!("http://{loki}"),
-            },
-            Destination::CloudWatch {
-                url: format!("http://{cloudwatch}"),
-                stream: "one".to_owned(),
-            },
-        ],
+/// Waits shorter than a person's, for tests that wait for the end of one.
+fn impatient() -> Limits {
+    Limits {
+        unfinished_max: Duration::from_millis(300),
+        quiet_min: Duration::ZERO,
+        request_timeout: Duration::from_millis(300),
+        pause_max: Duration::from_millis(200),
+        refused_for_max: Duration::from_millis(500),
+        ..Limits::default()
     }
 }
 
-fn append(folder: &Path, service: &str, bytes: &[u8]) {
-    let path = folder.join("logs").join(format!("{service}.log"));
-    let mut file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
-        .unwrap();
-    file.write_all(bytes).unwrap();
+fn arrived(sink: &Sink, lines: usize) {
+    wait_for("all lines", || sink.lines().len() >= lines);
+    assert_eq!(sink.lines().len(), lines);
 }
 
-/// Renames as the supervisor does. Enough files are kept for what waits when a shipper is killed: what is deleted while none runs is
-/// lost, which a shipper that runs does not lose.
-fn rotate(folder: &Path, service: &str) {
-    let path = |suffix: &str| folder.join("logs").join(format!("{service}.log{suffix}"));
-    for number in (1..8).rev() {
-        let _ = fs::rename(
-            path(&format!(".{number}")),
-            path(&format!(".{}", number + 1)),
-        );
-    }
-    let _ = fs::rename(path(""), path(".1"));
-}
-
-fn line(service: &str, number: usize) -> String {
-    let level = ["INFO", "ERROR"][number % 2];
-    format!(
-        "{{\"trace_id\":\"{number:032x}\",\"span_id\":\"{number:016x}\",\"service\":\"{service}\",\
-         \"timestamp\":\"2026-11-23T19:{:02}:{:02}.{:06}Z\",\"level\":\"{level}\",\"fields\":{{\"message\":\"line {number}\"}}}}",
-        number / 60_000 % 60,
-        number / 1_000 % 60,
-        number % 1_000
-    )
-}
-
-fn folder() -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    fs::create_dir_all(folder.path().join("logs")).unwrap();
-    folder
-}
-
-fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "waited for {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-#[test]
-#[expect(clippy::print_stdout, reason = "who runs the tests wants the counts")]
-fn no_line_is_lost_while_destinations_files_and_the_shipper_come_and_go() {
-    let lines = std::env::var(LINES_VARIABLE).map_or(LINES, |text| text.parse().unwrap());
-    let folder = folder();
-    let sinks = runtime();
-    let (loki, loki_at) = sinks.block_on(Sink::start());
-    let (cloudwatch, cloudwatch_at) = sinks.block_on(Sink::start());
-    let moods = [
-        Mood::Good,
-        Mood::Status(503),
-        Mood::Lying,
-        Mood::Good,
-        Mood::Status(429),
-        Mood::Slow,
-    ];
-    let start = || {
-        let runtime = runtime();
-        let options = options(folder.path(), loki_at, cloudwatch_at);
-        let shipper = runtime.block_on(async { Shipper::start(options).unwrap() });
-        (runtime, shipper)
-    };
-    let mut running = start();
-    let part = lines / 24;
-    for step in 0..24 {
-        loki.set(moods[step % moods.len()]);
-        cloudwatch.set(moods[(step + 3) % moods.len()]);
-        for service in SERVICES {
-            let text: String = (step * part..(step + 1) * part)
-                .map(|number| line(service, number) + "\n")
-                .collect();
-            // A reader may meet half a line.
-            let (first, second) = text.as_bytes().split_at(text.len() / 2 + 7);
-            append(folder.path(), service, first);
-            std::thread::sleep(Duration::from_millis(60));
-            append(folder.path(), service, second);
-        }
-        if step % 8 == 7 {
-            // The end nobody planned, at any point.
-            let (runtime, shipper) = running;
-            runtime.shutdown_background();
-            drop(shipper);
-            running = start();
-        } else if step % 3 == 2 {
-            SERVICES
-                .iter()
-                .for_each(|service| rotate(folder.path(), service));
-        }
-    }
-    loki.set(Mood::Good);
-    cloudwatch.set(Mood::Good);
-    let expected = SERVICES.len() * 24 * part;
-    for (name, sink) in [("loki", &loki), ("cloudwatch", &cloudwatch)] {
-        wait_for(name, || sink.lines().len() >= expected);
-        let came = sink.lines();
-        assert_eq!(came.len(), expected, "{name}: lines that nobody wrote");
-        let copies: usize = came.values().sum();
-        println!(
-            "{name}: {expected} lines, {} of them again",
-            copies - expected
-        );
-    }
-    let (runtime, shipper) = running;
-    runtime.block_on(shipper.stop(PATIENCE));
+fn texts(sink: &Sink) -> Vec<String> {
+    sink.lines().into_iter().map(|(_, line)| line).collect()
 }
 
 #[test]
 fn a_line_is_labelled_and_stays_as_it_is() {
-    let folder = folder();
-    let runtime = runtime();
-    let (loki, loki_at) = runtime.block_on(Sink::start());
-    let (cloudwatch, cloudwatch_at) = runtime.block_on(Sink::start());
+    let world = World::new();
     let good = line("gateway", 1);
-    append(folder.path(), "gateway", format!("{good}\n").as_bytes());
-    append(
-        folder.path(),
+    world.append("gateway", format!("{good}\n"));
+    world.append(
         "worker",
         b"thread 'main' panicked at x:1:1\nodd \xff byte\n",
     );
     for length in [300 << 10, 2 << 20] {
-        append(folder.path(), "worker", "x".repeat(length).as_bytes());
-        append(folder.path(), "worker", b"\n");
+        world.append("worker", "x".repeat(length) + "\n");
     }
-    append(folder.path(), "worker", b"after\nnot whole");
-    let options = options(folder.path(), loki_at, cloudwatch_at);
-    let shipper = runtime.block_on(async { Shipper::start(options).unwrap() });
-    // Of the long lines the same beginning is left.
-    wait_for("all lines", || {
-        loki.lines().len() == 5 && cloudwatch.lines().len() == 5
-    });
-    runtime.block_on(shipper.stop(PATIENCE));
-    let streams: Vec<(String, String)> = loki
-        .lines()
-        .into_keys()
-        .map(|(stream, line)| (stream, line.chars().take(40).collect()))
-        .collect();
-    assert!(
-        streams.contains(&(
-            format!("{{env=\"test\", level=\"ERROR\", service=\"gateway\"}} span_id={:016x} trace_id={:032x}", 1, 1),
-            good.chars().take(40).collect()
-        )),
-        "{streams:?}"
-    );
-    for text in [
-        "thread 'main' panicked at x:1:1",
-        "odd \u{fffd} byte",
-        "after",
-    ] {
-        let of_worker = (
-            "{env=\"test\", service=\"worker\"} ".to_owned(),
-            text.to_owned(),
-        );
-        assert!(streams.contains(&of_worker), "{streams:?}");
+    world.append("worker", "after\nnot whole");
+    world.append("somebody", "not ours\n");
+    let shipper = world.start();
+    for sink in [&world.loki, &world.cloudwatch] {
+        arrived(sink, 6);
     }
-    assert!(
-        cloudwatch
-            .lines()
-            .contains_key(&("/tripod/test/gateway".to_owned(), good))
+    let stats = world.stop(shipper);
+    for stats in stats {
+        assert_eq!((stats.delivered, stats.mended, stats.lost), (6, 3, 0));
+    }
+    let of_gateway = format!(
+        "{{env=\"test\", level=\"ERROR\", service=\"gateway\"}} trace_id={:032x} span_id={:016x}",
+        1, 1
     );
+    assert!(world.loki.lines().contains(&(of_gateway, good.clone())));
+    let of_worker = "{env=\"test\", service=\"worker\"} ";
+    let worker = |sink: &Sink, stream: &str| {
+        let mut lines = sink.lines();
+        lines.retain(|(of, _)| of == stream);
+        lines.into_iter().map(|(_, line)| line).collect::<Vec<_>>()
+    };
+    let lines = worker(&world.loki, of_worker);
+    assert_eq!(lines, worker(&world.cloudwatch, "/tripod/test/worker"));
+    assert_eq!(
+        lines[..2],
+        ["thread 'main' panicked at x:1:1", "odd \u{fffd} byte"]
+    );
+    assert_eq!(lines[4], "after");
+    for cut in &lines[2..4] {
+        assert_eq!(cut.len(), LINE_BYTES_MAX);
+        assert!(cut.starts_with("xxx") && cut.ends_with("[cut: the line is too long]"));
+    }
+    let of_gateway = ("/tripod/test/gateway".to_owned(), good);
+    assert!(world.cloudwatch.lines().contains(&of_gateway));
 }
 
 #[test]
-fn a_line_that_nobody_takes_is_passed_over_and_the_others_arrive() {
-    let folder = folder();
-    let runtime = runtime();
-    let (loki, loki_at) = runtime.block_on(Sink::start());
-    let (_, cloudwatch_at) = runtime.block_on(Sink::start());
+fn groups_and_streams_are_made_with_their_retention() {
+    let world = World::new();
+    world.append("gateway", "line\n");
+    let shipper = world.start();
+    arrived(&world.cloudwatch, 1);
+    world.stop(shipper);
+    let operations = world.cloudwatch.operations();
+    let names: Vec<&str> = operations.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["CreateLogGroup", "PutRetentionPolicy", "CreateLogStream"]
+    );
+    assert_eq!(operations[1].1["retentionInDays"], 30);
+    assert_eq!(operations[2].1["logStreamName"], "one");
+}
+
+#[test]
+fn lines_that_nobody_takes_are_passed_over_and_the_others_arrive_in_order() {
+    let world = World::new();
     let text: String = (0..100)
         .map(|number| match number {
-            17 | 63 => "poison\n".to_owned(),
+            0 | 17 | 63 => format!("{POISON} {number}\n"),
             _ => line("gateway", number) + "\n",
         })
         .collect();
-    append(folder.path(), "gateway", text.as_bytes());
-    let options = options(folder.path(), loki_at, cloudwatch_at);
-    let shipper = runtime.block_on(async { Shipper::start(options).unwrap() });
-    wait_for("the good lines", || loki.lines().len() == 98);
-    append(
-        folder.path(),
-        "gateway",
-        (line("gateway", 100) + "\n").as_bytes(),
-    );
-    wait_for("what comes after them", || loki.lines().len() == 99);
-    runtime.block_on(shipper.stop(PATIENCE));
-}
-
-#[test]
-fn files_that_are_deleted_while_a_destination_is_away_are_still_delivered() {
-    let folder = folder();
-    let runtime = runtime();
-    let (loki, loki_at) = runtime.block_on(Sink::start());
-    let (_, cloudwatch_at) = runtime.block_on(Sink::start());
-    loki.set(Mood::Status(503));
-    let options = options(folder.path(), loki_at, cloudwatch_at);
-    let shipper = runtime.block_on(async { Shipper::start(options).unwrap() });
-    for part in 0..5 {
-        let text: String = (part * 10..part * 10 + 10)
-            .map(|number| line("gateway", number) + "\n")
-            .collect();
-        append(folder.path(), "gateway", text.as_bytes());
-        // Longer than between two looks at the folder.
-        std::thread::sleep(Duration::from_millis(400));
-        rotate(folder.path(), "gateway");
-        fs::remove_file(folder.path().join("logs/gateway.log.1")).unwrap();
+    world.append("gateway", text);
+    let shipper = world.start();
+    arrived(&world.cloudwatch, 97);
+    world.append("gateway", lines("gateway", 100..101));
+    arrived(&world.cloudwatch, 98);
+    wait_for("loki", || shipper.stats()[0].lag_bytes == 0);
+    let stats = world.stop(shipper);
+    for stats in &stats {
+        assert_eq!((stats.delivered, stats.rejected, stats.lost), (98, 3, 0));
     }
-    loki.set(Mood::Good);
-    wait_for("all lines", || loki.lines().len() == 50);
-    runtime.block_on(shipper.stop(PATIENCE));
+    let good = (0..101).filter(|number| ![0, 17, 63].contains(number));
+    let good: Vec<String> = good.map(|number| line("gateway", number)).collect();
+    assert_eq!(texts(&world.cloudwatch), good);
 }
 
 #[test]
-fn a_truncated_file_is_read_from_its_beginning() {
-    let folder = folder();
-    let runtime = runtime();
-    let (loki, loki_at) = runtime.block_on(Sink::start());
-    let (_, cloudwatch_at) = runtime.block_on(Sink::start());
-    let text: String = (0..50)
-        .map(|number| line("gateway", number) + "\n")
-        .collect();
-    append(folder.path(), "gateway", text.as_bytes());
-    let options = options(folder.path(), loki_at, cloudwatch_at);
-    let shipper = runtime.block_on(async { Shipper::start(options).unwrap() });
-    wait_for("the first lines", || loki.lines().len() == 50);
-    let path = folder.path().join("logs/gateway.log");
-    fs::write(&path, line("gateway", 50) + "\n").unwrap();
-    wait_for("the line after the truncation", || loki.lines().len() == 51);
-    runtime.block_on(shipper.stop(PATIENCE));
+fn a_destination_that_refuses_everything_is_given_time() {
+    let world = World::new();
+    world.loki.set(Mood::Status(400));
+    world.append("gateway", lines("gateway", 0..20));
+    let shipper = world.start_with(Limits {
+        refused_for_max: Duration::from_secs(3_600),
+        ..impatient()
+    });
+    wait_for("refusals", || shipper.stats()[0].retries > 2);
+    world.loki.set(Mood::Good);
+    arrived(&world.loki, 20);
+    let stats = world.stop(shipper);
+    assert_eq!((stats[0].delivered, stats[0].rejected), (20, 0));
 }
 
 #[test]
-fn a_damaged_position_is_an_error_that_names_the_file() {
-    let folder = folder();
-    fs::create_dir_all(folder.path().join("shipper")).unwrap();
-    fs::write(folder.path().join("shipper/loki.json"), "{").unwrap();
-    let runtime = runtime();
-    let address: SocketAddr = "127.0.0.1:9".parse().unwrap();
-    let options = options(folder.path(), address, address);
-    let started = runtime.block_on(async { Shipper::start(options) });
-    let Err(error) = started else {
-        panic!("it started");
+fn a_destination_that_goes_on_refusing_everything_does_not_hold_up_what_follows() {
+    let world = World::new();
+    world.append("gateway", format!("{POISON}\n"));
+    let shipper = world.start_with(impatient());
+    wait_for("the bad line to be given up", || {
+        shipper.stats().iter().all(|stats| stats.rejected == 1)
+    });
+    world.append("gateway", lines("gateway", 0..5));
+    arrived(&world.loki, 5);
+    arrived(&world.cloudwatch, 5);
+    world.stop(shipper);
+}
+
+#[test]
+fn a_destination_that_hangs_or_breaks_off_does_not_hold_up_the_other() {
+    let world = World::new();
+    for mood in [
+        Mood::Hanging,
+        Mood::Gone,
+        Mood::Status(503),
+        Mood::Status(429),
+    ] {
+        world.loki.set(mood);
+        let shipper = world.start_with(impatient());
+        let before = world.cloudwatch.lines().len();
+        world.append("gateway", lines("gateway", before..before + 10));
+        arrived(&world.cloudwatch, before + 10);
+        wait_for("attempts", || shipper.stats()[0].retries > 0);
+        assert_eq!(world.loki.lines().len(), before);
+        world.loki.set(Mood::Good);
+        arrived(&world.loki, before + 10);
+        world.stop(shipper);
+    }
+}
+
+#[test]
+fn files_that_are_deleted_while_a_destination_and_then_the_shipper_are_away_are_still_delivered() {
+    let world = World::new();
+    world.loki.set(Mood::Status(503));
+    let mut shipper = world.start_with(impatient());
+    for part in 0..5 {
+        world.append("gateway", lines("gateway", part * 10..part * 10 + 10));
+        arrived(&world.cloudwatch, part * 10 + 10);
+        rotate(world.folder.path(), "gateway");
+        fs::remove_file(log(world.folder.path(), "gateway", 1)).unwrap();
+        if part == 3 {
+            world.stop(shipper);
+            shipper = world.start_with(impatient());
+        }
+    }
+    world.loki.set(Mood::Good);
+    arrived(&world.loki, 50);
+    let all: Vec<String> = (0..50).map(|number| line("gateway", number)).collect();
+    assert!(texts(&world.cloudwatch) == all, "in the order of the files");
+    for level in ["INFO", "ERROR"] {
+        let is_of_it = |line: &String| line.contains(level);
+        let (mut came, mut expected) = (texts(&world.loki), all.clone());
+        came.retain(is_of_it);
+        expected.retain(is_of_it);
+        assert!(came == expected, "each stream in the order of the files");
+    }
+    wait_for("the files to be let go", || {
+        let spool = world.folder.path().join("shipper/spool/gateway");
+        fs::read_dir(spool).unwrap().count() == 1
+    });
+    world.stop(shipper);
+}
+
+#[test]
+fn what_waits_beyond_the_bound_is_lost_counted_and_let_go() {
+    let world = World::new();
+    world.loki.set(Mood::Status(503));
+    let bytes_max = 20_000;
+    let shipper = world.start_with(Limits {
+        spool_bytes_max: bytes_max,
+        ..impatient()
+    });
+    for part in 0..40 {
+        world.append("gateway", lines("gateway", part * 10..part * 10 + 10));
+        arrived(&world.cloudwatch, part * 10 + 10);
+        rotate(world.folder.path(), "gateway");
+    }
+    world.append("gateway", lines("gateway", 400..401));
+    arrived(&world.cloudwatch, 401);
+    world.loki.set(Mood::Good);
+    let last = line("gateway", 400);
+    wait_for("the newest line", || texts(&world.loki).contains(&last));
+    let stats: Stats = world.stop(shipper).swap_remove(0);
+    assert!(stats.lost > 200, "{stats:?}");
+    assert_eq!(stats.lost + stats.delivered, 401, "{stats:?}");
+    let spool = fs::read_dir(world.folder.path().join("shipper/spool/gateway")).unwrap();
+    let kept: u64 = spool
+        .map(|file| file.unwrap().metadata().unwrap().len())
+        .sum();
+    assert!(kept <= bytes_max, "{kept}");
+}
+
+#[test]
+fn a_stop_delivers_what_is_there_and_the_next_start_sends_nothing_again() {
+    let world = World::new();
+    let shipper = world.start_with(impatient());
+    world.append("gateway", lines("gateway", 0..30));
+    let stats = world.stop(shipper);
+    assert_eq!(stats[0].delivered, 30);
+    world.append("gateway", lines("gateway", 30..40));
+    world.stop(world.start_with(impatient()));
+    for sink in [&world.loki, &world.cloudwatch] {
+        arrived(sink, 40);
+    }
+}
+
+#[test]
+fn a_stop_does_not_wait_for_a_destination_that_is_away() {
+    let world = World::new();
+    world.loki.set(Mood::Status(503));
+    world.append("gateway", lines("gateway", 0..10));
+    let shipper = world.start_with(impatient());
+    wait_for("attempts", || shipper.stats()[0].retries > 0);
+    world.stop(shipper);
+    world.loki.set(Mood::Good);
+    let shipper = world.start_with(impatient());
+    arrived(&world.loki, 10);
+    world.stop(shipper);
+    arrived(&world.cloudwatch, 10);
+}
+
+#[test]
+fn two_shippers_of_one_folder_and_odd_options_are_refused() {
+    install_tls();
+    let folder = tempfile::tempdir().unwrap();
+    let options = || {
+        let address = "http://127.0.0.1:9";
+        options(folder.path(), destinations(address, address))
     };
-    let source = std::error::Error::source(&error).unwrap().to_string();
-    assert!(source.contains("loki.json"), "{source}");
+    let _first = Shipper::start(options()).unwrap();
+    let error = Shipper::start(options()).unwrap_err();
+    assert!(matches!(error, StartError::InUse(_)), "{error}");
+    let mut odd = options();
+    odd.env = "a/b".to_owned();
+    let error = Shipper::start(odd).unwrap_err();
+    assert!(matches!(error, StartError::Name(_)), "{error}");
+    let mut odd = options();
+    odd.destinations.extend_from_within(..1);
+    let error = Shipper::start(odd).unwrap_err();
+    assert!(matches!(error, StartError::Twice("loki")), "{error}");
 }

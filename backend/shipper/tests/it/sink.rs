@@ -1,44 +1,241 @@
 //! Loki and CloudWatch Logs as far as a shipper sees them: they keep what they are given, and fail as they are told.
 
 use std::{
-    collections::BTreeMap,
+    collections::HashSet,
     net::SocketAddr,
-    sync::{Arc, Mutex},
-    time::Duration,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard},
+    task::{Context, Poll},
 };
 
 use axum::{
     Router,
-    body::Bytes,
-    extract::State,
+    body::{Body, Bytes, HttpBody},
+    extract::{DefaultBodyLimit, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
     routing::post,
 };
+use flate2::read::GzDecoder;
+use hyper::body::Frame;
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, time};
+use tokio::net::TcpListener;
 
 /// How a destination behaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Mood {
+    #[default]
     Good,
-    /// Answers with this status.
+    /// Answers with this status, and takes nothing.
     Status(u16),
-    /// Does not answer for a second, and takes nothing.
-    Slow,
+    /// Never answers, and takes nothing.
+    Hanging,
     /// Takes everything and says that it failed.
     Lying,
+    /// Ends each connection without an answer.
+    Gone,
 }
 
-#[derive(Clone, Default)]
-pub(crate) struct Sink(Arc<Mutex<Kept>>);
+/// A line that the destination never takes.
+pub(crate) const POISON: &str = "poison";
+
+/// What is done with a line: stream or group, and text.
+type Keep = Box<dyn FnMut(&str, String) + Send>;
+
+#[derive(Clone)]
+pub(crate) struct Sink {
+    shared: Arc<Mutex<Shared>>,
+    pub(crate) address: SocketAddr,
+}
 
 #[derive(Default)]
-struct Kept {
-    mood: Option<Mood>,
-    /// How often each line came, with its stream.
-    lines: BTreeMap<(String, String), usize>,
-    groups: Vec<String>,
+struct Shared {
+    mood: Mood,
+    /// Every line, with its stream.
+    lines: Vec<(String, String)>,
+    keep: Option<Keep>,
+    /// Operations of CloudWatch, in their order, but for those that put lines.
+    operations: Vec<(String, Value)>,
+    groups: HashSet<String>,
+    /// Of the last request to CloudWatch.
+    authorization: Option<String>,
+}
+
+impl Sink {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::default();
+        let sink = Self { shared, address };
+        let routes = sink.routes();
+        tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
+        sink
+    }
+
+    pub(crate) fn routes(&self) -> Router {
+        Router::new()
+            .route("/loki/api/v1/push", post(loki))
+            .route("/", post(cloudwatch))
+            .layer(DefaultBodyLimit::max(64 << 20))
+            .with_state(self.clone())
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) fn set(&self, mood: Mood) {
+        self.shared().mood = mood;
+    }
+
+    /// Instead of keeping the lines.
+    pub(crate) fn keep(&self, keep: impl FnMut(&str, String) + Send + 'static) {
+        self.shared().keep = Some(Box::new(keep));
+    }
+
+    pub(crate) fn lines(&self) -> Vec<(String, String)> {
+        self.shared().lines.clone()
+    }
+
+    pub(crate) fn operations(&self) -> Vec<(String, Value)> {
+        self.shared().operations.clone()
+    }
+
+    pub(crate) fn authorization(&self) -> Option<String> {
+        self.shared().authorization.clone()
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap()
+    }
+
+    fn take(&self, stream: &str, line: String) {
+        let mut shared = self.shared();
+        match &mut shared.keep {
+            Some(keep) => keep(stream, line),
+            None => shared.lines.push((stream.to_owned(), line)),
+        }
+    }
+
+    /// What is answered instead of the truth, and whether the lines are taken all the same.
+    async fn refusal(&self) -> Option<(Response, bool)> {
+        let mood = self.shared().mood;
+        match mood {
+            Mood::Good => None,
+            Mood::Lying => Some((StatusCode::INTERNAL_SERVER_ERROR.into_response(), true)),
+            Mood::Status(status) => {
+                Some((StatusCode::from_u16(status).unwrap().into_response(), false))
+            }
+            Mood::Hanging => std::future::pending().await,
+            Mood::Gone => Some((Response::new(Body::new(Broken)), false)),
+        }
+    }
+}
+
+/// A body that breaks the connection.
+struct Broken;
+
+impl HttpBody for Broken {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        Poll::Ready(Some(Err(std::io::Error::other("gone"))))
+    }
+}
+
+async fn loki(State(sink): State<Sink>, headers: HeaderMap, body: Bytes) -> Response {
+    let refusal = sink.refusal().await;
+    if let Some((refusal, false)) = refusal {
+        return refusal;
+    }
+    let streams = match headers["content-type"].to_str().unwrap() {
+        "application/json" => json_streams(&headers, &body),
+        _ => streams(&snap::raw::Decoder::new().decompress_vec(&body).unwrap()),
+    };
+    // The others of its request are taken, as by Loki.
+    let mut is_bad = false;
+    for (labels, entries) in streams {
+        for entry in entries {
+            if entry.line.contains(POISON) {
+                is_bad = true;
+                continue;
+            }
+            let pairs = entry.metadata.iter();
+            let metadata: Vec<String> = pairs
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
+            sink.take(&format!("{labels} {}", metadata.join(" ")), entry.line);
+        }
+    }
+    match (refusal, is_bad) {
+        (Some((refusal, _)), _) => refusal,
+        (None, true) => (StatusCode::BAD_REQUEST, "entry is poison").into_response(),
+        (None, false) => StatusCode::NO_CONTENT.into_response(),
+    }
+}
+
+async fn cloudwatch(State(sink): State<Sink>, headers: HeaderMap, body: Bytes) -> Response {
+    let refusal = sink.refusal().await;
+    if let Some((refusal, false)) = refusal {
+        return refusal;
+    }
+    let asked: Value = serde_json::from_slice(&body).unwrap();
+    let authorization = headers.get("authorization");
+    sink.shared().authorization = authorization.map(|text| text.to_str().unwrap().to_owned());
+    let operation = headers["x-amz-target"].to_str().unwrap();
+    let operation = operation.strip_prefix("Logs_20140328.").unwrap();
+    let outcome = match operation {
+        "PutLogEvents" => put(&sink, &asked),
+        operation => make(&sink, operation, asked),
+    };
+    match (refusal, outcome) {
+        (Some((refusal, _)), _) => refusal,
+        // Without its id Fluent Bit takes an answer for none.
+        (None, Ok(())) => ([("x-amzn-requestid", "1")], "{}").into_response(),
+        (None, Err(kind)) => {
+            let body = json!({"__type": kind, "message": "no"}).to_string();
+            (StatusCode::BAD_REQUEST, body).into_response()
+        }
+    }
+}
+
+fn make(sink: &Sink, operation: &str, asked: Value) -> Result<(), &'static str> {
+    let group = asked["logGroupName"].as_str().unwrap().to_owned();
+    let mut shared = sink.shared();
+    shared.operations.push((operation.to_owned(), asked));
+    match operation {
+        "CreateLogGroup" if !shared.groups.insert(group.clone()) => {
+            Err("ResourceAlreadyExistsException")
+        }
+        // Fluent Bit makes a group only when it is told that there is none.
+        _ if !shared.groups.contains(&group) => Err("ResourceNotFoundException"),
+        _ => Ok(()),
+    }
+}
+
+fn put(sink: &Sink, asked: &Value) -> Result<(), &'static str> {
+    let group = asked["logGroupName"].as_str().unwrap();
+    let events = asked["logEvents"].as_array().unwrap();
+    if !sink.shared().groups.contains(group) {
+        return Err("com.amazonaws.logs#ResourceNotFoundException");
+    }
+    let times = events
+        .iter()
+        .map(|event| event["timestamp"].as_i64().unwrap());
+    assert!(times.is_sorted(), "events must be in the order of time");
+    let text = |event: &Value| event["message"].as_str().unwrap().to_owned();
+    // All of a request or nothing, as by AWS.
+    if events.iter().any(|event| text(event).contains(POISON)) {
+        return Err("InvalidParameterException");
+    }
+    for event in events {
+        sink.take(group, text(event));
+    }
+    Ok(())
 }
 
 /// A line as Loki is given it.
@@ -47,119 +244,35 @@ struct Entry {
     metadata: Vec<(String, String)>,
 }
 
-impl Sink {
-    pub(crate) async fn start() -> (Self, SocketAddr) {
-        let sink = Self::default();
-        let routes = Router::new()
-            .route("/loki/api/v1/push", post(loki))
-            .route("/", post(cloudwatch))
-            .with_state(sink.clone());
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
-        (sink, address)
-    }
-
-    pub(crate) fn set(&self, mood: Mood) {
-        self.0.lock().unwrap().mood = Some(mood);
-    }
-
-    /// How often each line came, by stream and line.
-    pub(crate) fn lines(&self) -> BTreeMap<(String, String), usize> {
-        self.0.lock().unwrap().lines.clone()
-    }
-
-    fn mood(&self) -> Mood {
-        self.0.lock().unwrap().mood.unwrap_or(Mood::Good)
-    }
-
-    fn keep(&self, stream: &str, line: String) {
-        let mut kept = self.0.lock().unwrap();
-        *kept.lines.entry((stream.to_owned(), line)).or_default() += 1;
-    }
-}
-
-/// What a mood answers instead of the truth; `None` if it is good.
-async fn refusal(mood: Mood) -> Option<Response> {
-    match mood {
-        Mood::Good => None,
-        Mood::Lying => Some(StatusCode::INTERNAL_SERVER_ERROR.into_response()),
-        Mood::Status(status) => Some(StatusCode::from_u16(status).unwrap().into_response()),
-        Mood::Slow => {
-            time::sleep(Duration::from_secs(1)).await;
-            Some(StatusCode::GATEWAY_TIMEOUT.into_response())
-        }
-    }
-}
-
-async fn loki(State(sink): State<Sink>, body: Bytes) -> Response {
-    let mood = sink.mood();
-    let mut refusal = refusal(mood).await;
-    if let (Some(refusal), false) = (&mut refusal, mood == Mood::Lying) {
-        return std::mem::take(refusal);
-    }
-    let request = snap::raw::Decoder::new().decompress_vec(&body).unwrap();
-    let streams = streams(&request);
-    // A line that nobody takes; the others of its request are taken, as by Loki.
-    let mut is_bad = false;
-    for (labels, entries) in streams {
-        for entry in entries {
-            if entry.line.contains("poison") {
-                is_bad = true;
-            } else {
-                let metadata: Vec<String> = entry
-                    .metadata
-                    .iter()
-                    .map(|(name, value)| format!("{name}={value}"))
-                    .collect();
-                sink.keep(&format!("{labels} {}", metadata.join(" ")), entry.line);
-            }
-        }
-    }
-    match (refusal, is_bad) {
-        (Some(refusal), _) => refusal,
-        (None, true) => (StatusCode::BAD_REQUEST, "entry is poison").into_response(),
-        (None, false) => StatusCode::NO_CONTENT.into_response(),
-    }
-}
-
-async fn cloudwatch(State(sink): State<Sink>, headers: HeaderMap, body: Bytes) -> Response {
-    let mood = sink.mood();
-    let mut refusal = refusal(mood).await;
-    if let (Some(refusal), false) = (&mut refusal, mood == Mood::Lying) {
-        return std::mem::take(refusal);
-    }
-    let asked: Value = serde_json::from_slice(&body).unwrap();
-    let group = asked["logGroupName"].as_str().unwrap().to_owned();
-    let error = |kind: &str| {
-        let body = json!({"__type": kind, "message": "no"}).to_string();
-        (StatusCode::BAD_REQUEST, body).into_response()
+/// What Fluent Bit sends, written as the labels of a push are.
+fn json_streams(headers: &HeaderMap, body: &[u8]) -> Vec<(String, Vec<Entry>)> {
+    assert_eq!(headers["content-encoding"], "gzip");
+    let request: Value = serde_json::from_reader(GzDecoder::new(body)).unwrap();
+    let pairs = |object: &Value| -> Vec<(String, String)> {
+        let pairs = object.as_object().unwrap().iter();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        pairs
+            .map(|(name, value)| (name.clone(), text(value)))
+            .collect()
     };
-    let operation = headers["x-amz-target"].to_str().unwrap();
-    let mut kept = sink.0.lock().unwrap();
-    let is_there = kept.groups.contains(&group);
-    match operation {
-        "Logs_20140328.CreateLogGroup" if is_there => {
-            return error("ResourceAlreadyExistsException");
-        }
-        "Logs_20140328.CreateLogGroup" => kept.groups.push(group),
-        "Logs_20140328.CreateLogStream" => {}
-        "Logs_20140328.PutLogEvents" if !is_there => {
-            return error("com.amazonaws.logs#ResourceNotFoundException");
-        }
-        "Logs_20140328.PutLogEvents" => {
-            drop(kept);
-            let mut before = 0;
-            for event in asked["logEvents"].as_array().unwrap() {
-                let time = event["timestamp"].as_i64().unwrap();
-                assert!(time >= before, "events must be in the order of time");
-                before = time;
-                sink.keep(&group, event["message"].as_str().unwrap().to_owned());
-            }
-        }
-        other => panic!("{other} is no operation of a shipper"),
-    }
-    refusal.unwrap_or_else(|| "{}".into_response())
+    let entry = |value: &Value| {
+        let mut metadata = pairs(&value[2]);
+        metadata.sort_by(|one, other| other.cmp(one));
+        let line = value[1].as_str().unwrap().to_owned();
+        Entry { line, metadata }
+    };
+    let streams = request["streams"].as_array().unwrap().iter();
+    let streams = streams.map(|stream| {
+        let mut labels = pairs(&stream["stream"]);
+        labels.sort();
+        let labels: Vec<String> = labels
+            .iter()
+            .map(|(name, value)| format!("{name}={value:?}"))
+            .collect();
+        let entries = stream["values"].as_array().unwrap().iter().map(entry);
+        (format!("{{{}}}", labels.join(", ")), entries.collect())
+    });
+    streams.collect()
 }
 
 fn streams(request: &[u8]) -> Vec<(String, Vec<Entry>)> {
