@@ -61,6 +61,11 @@ pub(crate) fn describe() {
         names::SHIPPER_LINES_MENDED,
         "Lines that were cut, or had bytes that are no UTF-8."
     );
+    describe_counter!(
+        names::SHIPPER_FILE_FAILURES,
+        "Log files and positions that could not be read or kept."
+    );
+    counter!(names::SHIPPER_FILE_FAILURES).increment(0);
 }
 
 impl Counts {

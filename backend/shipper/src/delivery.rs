@@ -133,6 +133,7 @@ impl Delivery {
             },
             Ok(None) => Step::Idle,
             Err(error) => {
+                self.spools.failed();
                 self.say("log files cannot be read", &error.to_string());
                 Step::Idle
             }
@@ -261,7 +262,10 @@ impl Delivery {
             let kept = self.positions.set(&spool.service, position);
             match kept.and_then(|()| spool.taken(self.index, position)) {
                 Ok(()) => return true,
-                Err(error) => self.say("a position cannot be kept", &error.to_string()),
+                Err(error) => {
+                    self.spools.failed();
+                    self.say("a position cannot be kept", &error.to_string());
+                }
             }
             if self.stopping.is_cancelled() {
                 return false;

@@ -223,6 +223,11 @@ impl Shipper {
         self.counts.iter().map(|counts| counts.stats()).collect()
     }
 
+    /// How often a file or a position could not be read or kept so far. It is tried again until it can.
+    pub fn file_failures(&self) -> u64 {
+        self.spools.failures()
+    }
+
     /// Delivers what is there, to destinations that take it, for no longer than `deadline`, and ends. What is not delivered then is
     /// at the next start.
     pub async fn stop(self, deadline: Duration) -> Vec<Stats> {

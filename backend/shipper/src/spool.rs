@@ -154,19 +154,24 @@ impl Spool {
     /// whatever destinations do.
     pub(crate) fn look(&self) -> io::Result<()> {
         let mut inner = self.lock();
+        let taken = self.take_new(&mut inner);
+        // On a disk that is full nothing new can be linked, and the old must go all the more.
+        self.bound(&mut inner).and(taken)
+    }
+
+    fn take_new(&self, inner: &mut Inner) -> io::Result<()> {
         for _ in 0..LOOKS_MAX {
-            let unknown = self.unknown(&inner)?;
+            let unknown = self.unknown(inner)?;
             if unknown.files.is_empty() {
                 break;
             }
             self.link(&unknown.files)?;
             // Their order is known only if no name has moved since.
-            if self.unknown(&inner)? == unknown {
-                self.adopt(&mut inner, &unknown)?;
-                break;
+            if self.unknown(inner)? == unknown {
+                return self.adopt(inner, &unknown);
             }
         }
-        self.bound(&mut inner)
+        Ok(())
     }
 
     fn unknown(&self, inner: &Inner) -> io::Result<Unknown> {
@@ -187,7 +192,10 @@ impl Spool {
             }
             match fs::hard_link(&named.path, &link) {
                 Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                // The name has moved on, unless it is our folder that is gone.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && self.folder.exists() => {
+                    continue;
+                }
                 Err(error) => return Err(error),
             }
             // The name may have moved to another file meanwhile.

@@ -2,11 +2,16 @@
 
 use std::{
     io,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     thread,
     time::{Duration, Instant},
 };
 
+use conventions::metrics as names;
+use metrics::counter;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Options, SPOOL, positions::Positions, spool::Spool, tail::Rules};
@@ -17,7 +22,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const SAY_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
-pub(crate) struct Spools(Vec<Arc<Spool>>);
+pub(crate) struct Spools {
+    all: Vec<Arc<Spool>>,
+    failures: AtomicU64,
+}
 
 impl Spools {
     /// With the files that an earlier process kept, for destinations with these positions.
@@ -34,29 +42,47 @@ impl Spools {
             Ok(Arc::new(spool))
         };
         let spools = options.services.iter().map(spool);
-        let spools = Self(spools.collect::<io::Result<_>>()?);
+        let spools = Self {
+            all: spools.collect::<io::Result<_>>()?,
+            failures: AtomicU64::new(0),
+        };
         spools.look()?;
         Ok(spools)
     }
 
     pub(crate) fn all(&self) -> &[Arc<Spool>] {
-        &self.0
+        &self.all
     }
 
-    /// Takes what is new.
+    /// Counts a file that could not be read or kept.
+    pub(crate) fn failed(&self) {
+        self.failures.fetch_add(1, Relaxed);
+        counter!(names::SHIPPER_FILE_FAILURES).increment(1);
+    }
+
+    pub(crate) fn failures(&self) -> u64 {
+        self.failures.load(Relaxed)
+    }
+
+    /// Takes what is new. A service whose files cannot be kept does not hold up the others.
     pub(crate) fn look(&self) -> io::Result<()> {
-        self.0.iter().try_for_each(|spool| spool.look())
+        let looks = self.all.iter().map(|spool| spool.look());
+        looks.fold(Ok(()), Result::and)
     }
 
     /// Looks until it is told to end, and blocks its thread.
     pub(crate) fn keep_looking(&self, ending: &CancellationToken) {
         let mut said_at: Option<Instant> = None;
         while !ending.is_cancelled() {
-            if let Err(error) = self.look()
-                && said_at.is_none_or(|at| at.elapsed() > SAY_AGAIN_AFTER)
-            {
-                said_at = Some(Instant::now());
-                tracing::error!(error = %error, "log files cannot be kept until they are delivered");
+            match self.look() {
+                Ok(()) => said_at = None,
+                Err(error) => {
+                    self.failed();
+                    if said_at.is_none_or(|at| at.elapsed() > SAY_AGAIN_AFTER) {
+                        said_at = Some(Instant::now());
+                        tracing::error!(error = %error, "log files cannot be kept until they are delivered");
+                    }
+                }
             }
             thread::sleep(LOOK_EVERY);
         }

@@ -269,7 +269,7 @@ pub const PROMETHEUS_RULE_GROUP_RULES: &str = "prometheus_rule_group_rules";
 pub const RULE_GROUP: &str = "rule_group";
 
 // --- the log shipper, by [`DESTINATION`]
-/// Lines by [`OUTCOME`]: `delivered`, `rejected`, `lost`.
+/// Lines by [`OUTCOME`]: `delivered`, `duplicate`, `rejected`, `lost`.
 pub const SHIPPER_LINES: &str = "tripod_shipper_lines_total";
 pub const SHIPPER_BYTES: &str = "tripod_shipper_bytes_total";
 pub const SHIPPER_RETRIES: &str = "tripod_shipper_retries_total";
@@ -279,6 +279,8 @@ pub const SHIPPER_LAG_BYTES: &str = "tripod_shipper_lag_bytes";
 pub const SHIPPER_LOST_BYTES: &str = "tripod_shipper_lost_bytes_total";
 /// Lines cut at their bound, and lines with bytes that are no UTF-8.
 pub const SHIPPER_LINES_MENDED: &str = "tripod_shipper_lines_mended_total";
+/// Log files and positions that could not be read or kept, also on a disk that is full. Without labels.
+pub const SHIPPER_FILE_FAILURES: &str = "tripod_shipper_file_failures_total";
 pub const DESTINATION: &str = "destination";
 /// Values of [`OUTCOME`] for lines of the shipper.
 pub const OUTCOME_DELIVERED: &str = "delivered";

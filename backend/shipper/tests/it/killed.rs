@@ -45,7 +45,7 @@ const MOODS: [Mood; 9] = [
 ];
 /// Of the shipper, built without optimisation: a batch for each destination and what is made of it.
 const RESIDENT_MB_MAX: f64 = 100.0;
-/// Kept for a destination that is away: three files of a step at most.
+/// More than all that is written, so that nothing is let go for want of room.
 const SPOOL_BYTES_MAX: u64 = 2 << 30;
 
 /// How often each line came, by service.
@@ -61,6 +61,7 @@ fn no_line_is_lost_while_destinations_files_and_the_shipper_come_and_go() {
     let counts = sinks.map(|sink| count(sink, part * STEPS));
     let mut child = start(&world);
     let mut resident: f64 = 0.0;
+    let mut kept_most = 0;
     for step in 0..STEPS {
         world.loki.set(MOODS[step % MOODS.len()]);
         world.cloudwatch.set(MOODS[(step + 4) % MOODS.len()]);
@@ -76,6 +77,7 @@ fn no_line_is_lost_while_destinations_files_and_the_shipper_come_and_go() {
         wait_for("the shipper to see the files", || {
             SERVICES.iter().all(|of| is_seen(folder, of))
         });
+        kept_most = kept_most.max(kept_bytes(folder));
         if step % ROTATED_EVERY == 0 {
             SERVICES.iter().for_each(|service| rotate(folder, service));
         }
@@ -90,10 +92,16 @@ fn no_line_is_lost_while_destinations_files_and_the_shipper_come_and_go() {
             "{name}: {lines} lines, none lost, {again} came again, the shipper had {resident:.0} MB"
         );
     }
+    // What was kept for a destination that was away is let go but for the newest files.
+    let newest = SERVICES.map(|of| fs::metadata(log(world.folder.path(), of, 0)));
+    let newest: u64 = newest.into_iter().map(|file| file.unwrap().len()).sum();
+    wait_for("the files to be let go", || {
+        kept_bytes(world.folder.path()) <= newest
+    });
+    println!("files of {} MB at most were kept", kept_most >> 20);
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(resident < RESIDENT_MB_MAX, "{resident} MB");
-    assert!(kept_bytes(world.folder.path()) < SPOOL_BYTES_MAX);
 }
 
 #[test]
@@ -178,8 +186,9 @@ fn is_seen(folder: &Path, service: &str) -> bool {
 fn kept_bytes(folder: &Path) -> u64 {
     let files = SERVICES.map(|service| fs::read_dir(folder.join("shipper/spool").join(service)));
     let files = files.into_iter().flat_map(Result::unwrap);
+    // One may be let go while it is looked at.
     files
-        .map(|file| file.unwrap().metadata().unwrap().len())
+        .filter_map(|file| Some(file.unwrap().metadata().ok()?.len()))
         .sum()
 }
 

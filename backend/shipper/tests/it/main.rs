@@ -3,6 +3,7 @@
 
 mod arriving;
 mod fluent_bit;
+mod full;
 mod killed;
 mod real_loki;
 mod sink;
