@@ -4,7 +4,7 @@
 //! Components start before the services and stop after them, and what sends stops before what receives.
 
 use std::{
-    io,
+    env, io,
     path::PathBuf,
     process::ExitCode,
     time::{Duration, Instant},
@@ -20,7 +20,7 @@ use crate::{
         TELEMETRY_DEADLINE,
     },
 };
-use components::Layout;
+use components::{Chosen, CloudWatchEndpoint, Layout, Shipping};
 use running::Stack;
 
 mod components;
@@ -28,6 +28,11 @@ mod configuration;
 mod ending;
 mod running;
 mod status;
+
+/// With both of them log lines go to AWS itself.
+const CREDENTIALS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+/// The certificates that Debian's and most other systems trust.
+const SYSTEM_CA_FILE: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
@@ -75,6 +80,7 @@ fn run(options: &SystemOptions) -> anyhow::Result<()> {
     if let Otlp::Embedded(endpoint) = &otlp {
         config.otlp_endpoint.clone_from(endpoint);
     }
+    let environment = config.environment.clone();
     let guard = telemetry::init(config)?;
 
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -83,8 +89,13 @@ fn run(options: &SystemOptions) -> anyhow::Result<()> {
         .context("no async runtime")?;
     let (outcome, stack, cloudwatch) = runtime.block_on(async {
         let keys = data.keys()?;
-        let chosen = components::choose(&layout);
         let cloudwatch = CloudWatch::start(addresses.aws_tls, &data).await?;
+        let shipping = Shipping {
+            environment,
+            instance: up::machine(),
+            cloudwatch: cloudwatch_endpoint(&addresses, cloudwatch.ca_file()),
+        };
+        let chosen = components::choose(&layout, &shipping);
         let mut run = Run::new(&addresses, data.path(), &cloudwatch.ca_file(), &keys.dev);
         run.components = chosen.ready_urls();
         let run_file = RunFile::create(run)?;
@@ -106,7 +117,7 @@ fn run(options: &SystemOptions) -> anyhow::Result<()> {
         let served = async {
             ready?;
             up::serve(services, stop, started, |run, after| {
-                greeting(run, &chosen, after)
+                greeting(run, &chosen, &shipping.cloudwatch, after)
             })
             .await
         };
@@ -125,8 +136,38 @@ fn run(options: &SystemOptions) -> anyhow::Result<()> {
     outcome
 }
 
+/// AWS, when the environment has its credentials, otherwise the embedded endpoint.
+fn cloudwatch_endpoint(addresses: &Addresses, ca_file: PathBuf) -> CloudWatchEndpoint {
+    let set = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+    let region = set("AWS_REGION").unwrap_or_else(|| up::REGION.to_owned());
+    if CREDENTIALS.iter().all(|name| set(name).is_some()) {
+        return CloudWatchEndpoint {
+            host: format!("logs.{region}.amazonaws.com"),
+            port: 443,
+            ca_file: PathBuf::from(SYSTEM_CA_FILE),
+            environment: vec![("AWS_REGION".to_owned(), region)],
+        };
+    }
+    let local = |name: &str| (name.to_owned(), "local".to_owned());
+    CloudWatchEndpoint {
+        host: addresses.aws_tls.ip().to_string(),
+        port: addresses.aws_tls.port(),
+        ca_file,
+        environment: CREDENTIALS
+            .map(local)
+            .into_iter()
+            .chain([("AWS_REGION".to_owned(), region)])
+            .collect(),
+    }
+}
+
 /// What the terminal shows when everything is ready.
-fn greeting(run: &Run, chosen: &components::Chosen, after: Duration) -> String {
+fn greeting(
+    run: &Run,
+    chosen: &Chosen,
+    cloudwatch: &CloudWatchEndpoint,
+    after: Duration,
+) -> String {
     let mut text = format!("The stack is ready after {:.1} s.\n\n", after.as_secs_f64());
     for (surface, address) in [
         ("gateway API", &run.gateway),
@@ -143,6 +184,8 @@ fn greeting(run: &Run, chosen: &components::Chosen, after: Duration) -> String {
     }
     let data = run.data.display();
     text.push_str(&format!("  {:<32}{data}/stack\n", "components' files"));
+    let CloudWatchEndpoint { host, port, .. } = cloudwatch;
+    text.push_str(&format!("  {:<32}{host}:{port}\n", "log lines also go to"));
     for missing in &chosen.missing {
         text.push_str(&format!("\n{missing}\n"));
     }

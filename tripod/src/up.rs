@@ -27,7 +27,7 @@ use data::Keys;
 
 pub(crate) use addresses::{Addresses, Picker, Ports, loopback};
 pub(crate) use child::{Child, Program, Spec};
-pub(crate) use cloudwatch::CloudWatch;
+pub(crate) use cloudwatch::{CloudWatch, machine};
 pub(crate) use data::{Data, is_tripod};
 pub(crate) use log_file::LogFile;
 pub(crate) use run_file::{NAME as RUN_FILE, Run, RunFile};

@@ -10,8 +10,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::up::{Addresses, Data, Picker};
+use crate::up::{Addresses, Data, Picker, deploy};
 
+const FLUENT_BIT: &str = "fluent-bit";
 /// As long as the embedded store keeps samples.
 const RETENTION: &str = "35d";
 
@@ -23,6 +24,28 @@ pub(super) struct Layout {
     pub(super) inner: Inner,
     /// Rendered configuration, data and output of the components.
     pub(super) folder: PathBuf,
+    /// Where the services' log files are.
+    logs: PathBuf,
+}
+
+/// How log lines are shipped.
+#[derive(Debug)]
+pub(super) struct Shipping {
+    /// Label `env`, and part of a group's name.
+    pub(super) environment: String,
+    /// Name of the streams in CloudWatch: who writes.
+    pub(super) instance: String,
+    pub(super) cloudwatch: CloudWatchEndpoint,
+}
+
+/// Which CloudWatch Logs lines go to; TLS in either case.
+#[derive(Debug)]
+pub(super) struct CloudWatchEndpoint {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) ca_file: PathBuf,
+    /// Credentials, where the environment has none that are meant for it.
+    pub(super) environment: Vec<(String, String)>,
 }
 
 /// Surfaces that only components use among each other.
@@ -34,6 +57,7 @@ pub(super) struct Inner {
     pub(super) tempo_grpc: SocketAddr,
     pub(super) tempo_memberlist: SocketAddr,
     pub(super) loki_grpc: SocketAddr,
+    pub(super) fluent_bit: SocketAddr,
 }
 
 /// A component to run.
@@ -90,8 +114,10 @@ impl Layout {
                 tempo_grpc: address("Tempo's gRPC", 9095)?,
                 tempo_memberlist: address("Tempo's member list", 7946)?,
                 loki_grpc: address("Loki's gRPC", 9096)?,
+                fluent_bit: address("Fluent Bit's health", 2020)?,
             },
             folder: data.path().join("stack"),
+            logs: data.logs(),
         })
     }
 
@@ -110,13 +136,14 @@ impl Layout {
         self.folder.join("logs").join(format!("{name}.log"))
     }
 
-    fn plans(&self) -> Vec<Plan> {
+    fn plans(&self, shipping: &Shipping) -> Vec<Plan> {
         vec![
             self.tempo(),
             self.loki(),
             self.alertmanager(),
             self.prometheus(),
             self.collector(),
+            self.fluent_bit(shipping),
         ]
     }
 
@@ -125,14 +152,14 @@ impl Layout {
             name: "tempo",
             page: "https://github.com/grafana/tempo/releases",
             arguments: vec![
-                file("-config.file=", &self.configuration("tempo/tempo.yaml")),
+                file("-config.file=", &self.configuration(deploy::TEMPO_PATH)),
                 "-config.expand-env=true".to_owned(),
             ],
             environment: vec![
                 port("TRIPOD_TEMPO_PORT", self.addresses.tempo),
                 port("TRIPOD_TEMPO_GRPC_PORT", self.inner.tempo_grpc),
                 port("TRIPOD_TEMPO_MEMBERLIST_PORT", self.inner.tempo_memberlist),
-                address("TRIPOD_TEMPO_OTLP", self.inner.tempo_otlp),
+                variable("TRIPOD_TEMPO_OTLP", self.inner.tempo_otlp),
                 self.data_variable("TRIPOD_TEMPO_DATA", "tempo"),
             ],
             ready: format!("http://{}/ready", self.addresses.tempo),
@@ -144,7 +171,7 @@ impl Layout {
             name: "loki",
             page: "https://github.com/grafana/loki/releases",
             arguments: vec![
-                file("-config.file=", &self.configuration("loki/loki.yaml")),
+                file("-config.file=", &self.configuration(deploy::LOKI_PATH)),
                 "-config.expand-env=true".to_owned(),
             ],
             environment: vec![
@@ -157,7 +184,7 @@ impl Layout {
     }
 
     fn alertmanager(&self) -> Plan {
-        let configuration = self.configuration("alertmanager/alertmanager.yml");
+        let configuration = self.configuration(deploy::ALERTMANAGER_PATH);
         Plan {
             name: "alertmanager",
             page: "https://github.com/prometheus/alertmanager/releases",
@@ -175,7 +202,7 @@ impl Layout {
     }
 
     fn prometheus(&self) -> Plan {
-        let configuration = self.configuration("prometheus/prometheus.yml");
+        let configuration = self.configuration(deploy::PROMETHEUS_PATH);
         Plan {
             name: "prometheus",
             page: "https://github.com/prometheus/prometheus/releases",
@@ -194,33 +221,66 @@ impl Layout {
     }
 
     fn collector(&self) -> Plan {
-        let configuration = self.configuration("collector/collector.yaml");
+        let configuration = self.configuration(deploy::COLLECTOR_PATH);
         let metrics = self.inner.collector_metrics;
         Plan {
             name: "otelcol",
             page: "https://github.com/open-telemetry/opentelemetry-collector-releases/releases",
             arguments: vec![file("--config=", &configuration)],
             environment: vec![
-                address("TRIPOD_COLLECTOR_GRPC", self.addresses.otlp_grpc),
-                address("TRIPOD_COLLECTOR_HTTP", self.addresses.otlp_http),
-                address("TRIPOD_COLLECTOR_HEALTH", self.inner.collector_health),
+                variable("TRIPOD_COLLECTOR_GRPC", self.addresses.otlp_grpc),
+                variable("TRIPOD_COLLECTOR_HTTP", self.addresses.otlp_http),
+                variable("TRIPOD_COLLECTOR_HEALTH", self.inner.collector_health),
                 port("TRIPOD_COLLECTOR_METRICS_PORT", metrics),
-                address("TRIPOD_TEMPO_OTLP", self.inner.tempo_otlp),
+                variable("TRIPOD_TEMPO_OTLP", self.inner.tempo_otlp),
                 self.data_variable("TRIPOD_COLLECTOR_DATA", "otelcol"),
             ],
             ready: format!("http://{}/", self.inner.collector_health),
         }
     }
 
-    fn data_variable(&self, variable: &str, name: &str) -> (String, String) {
-        (variable.to_owned(), self.data(name).display().to_string())
+    fn fluent_bit(&self, shipping: &Shipping) -> Plan {
+        let CloudWatchEndpoint {
+            host,
+            port: cloudwatch_port,
+            ca_file,
+            environment,
+        } = &shipping.cloudwatch;
+        let health = self.inner.fluent_bit;
+        let mut variables = vec![
+            variable("TRIPOD_LOGS", self.logs.display()),
+            self.data_variable("TRIPOD_FLUENT_BIT_DATA", FLUENT_BIT),
+            variable("TRIPOD_ENV", &shipping.environment),
+            variable("TRIPOD_INSTANCE", &shipping.instance),
+            port("TRIPOD_FLUENT_BIT_HEALTH", health),
+            variable("TRIPOD_LOKI_HOST", self.addresses.loki.ip()),
+            port("TRIPOD_LOKI_PORT", self.addresses.loki),
+            variable("TRIPOD_CLOUDWATCH_HOST", host),
+            variable("TRIPOD_CLOUDWATCH_PORT", cloudwatch_port),
+            variable("TRIPOD_CLOUDWATCH_CA", ca_file.display()),
+        ];
+        variables.extend(environment.iter().cloned());
+        Plan {
+            name: FLUENT_BIT,
+            page: "https://docs.fluentbit.io/manual/installation/downloads",
+            arguments: vec![file(
+                "--config=",
+                &self.configuration(deploy::FLUENT_BIT_PATH),
+            )],
+            environment: variables,
+            ready: format!("http://{health}/api/v1/health"),
+        }
+    }
+
+    fn data_variable(&self, name_of_variable: &str, name: &str) -> (String, String) {
+        variable(name_of_variable, self.data(name).display())
     }
 }
 
 /// Looks for the program of each component.
-pub(super) fn choose(layout: &Layout) -> Chosen {
+pub(super) fn choose(layout: &Layout, shipping: &Shipping) -> Chosen {
     let (mut components, mut missing) = (Vec::new(), Vec::new());
-    for plan in layout.plans() {
+    for plan in layout.plans(shipping) {
         match peers::find(plan.name) {
             Some(program) => components.push(Component {
                 name: plan.name,
@@ -265,10 +325,10 @@ fn file(flag: &str, path: &Path) -> String {
     format!("{flag}{}", path.display())
 }
 
-fn port(variable: &str, address: SocketAddr) -> (String, String) {
-    (variable.to_owned(), address.port().to_string())
+fn port(name: &str, address: SocketAddr) -> (String, String) {
+    variable(name, address.port())
 }
 
-fn address(variable: &str, address: SocketAddr) -> (String, String) {
-    (variable.to_owned(), address.to_string())
+fn variable(name: &str, value: impl fmt::Display) -> (String, String) {
+    (name.to_owned(), value.to_string())
 }

@@ -18,6 +18,7 @@ use crate::up::{deploy, loopback};
 /// Appended to the file of Prometheus: its own components are scraped as well.
 const SCRAPE_COMPONENTS: &str = "\nscrape_config_files:\n  - components.yml\n";
 const COLLECTOR_METRICS: u16 = 8888;
+const FLUENT_BIT: u16 = 2020;
 
 /// Writes every file; `source` is a folder like `deploy/`, instead of what this binary was built with.
 ///
@@ -34,6 +35,7 @@ pub(super) fn write(layout: &Layout, source: Option<&Path>) -> anyhow::Result<()
         (deploy::ALERTMANAGER_PATH, deploy::ALERTMANAGER),
         (deploy::TEMPO_PATH, deploy::TEMPO),
         (deploy::LOKI_PATH, deploy::LOKI),
+        (deploy::FLUENT_BIT_PATH, deploy::FLUENT_BIT),
     ] {
         put(layout, path, &read(source, path, built_in)?)?;
     }
@@ -102,6 +104,7 @@ fn moved(text: &str, layout: &Layout) -> String {
     let here = layout.inner.collector_metrics;
     let mut pairs: Vec<(SocketAddr, SocketAddr)> = layout.addresses.named_in_files().to_vec();
     pairs.push((loopback(COLLECTOR_METRICS), here));
+    pairs.push((loopback(FLUENT_BIT), layout.inner.fluent_bit));
     let marked = pairs
         .iter()
         .enumerate()

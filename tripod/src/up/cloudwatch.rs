@@ -101,6 +101,14 @@ impl CloudWatch {
     }
 }
 
+/// Who writes, as CloudWatch's streams are called: this machine, the same after a restart.
+pub(crate) fn machine() -> String {
+    let name = rustix::system::uname();
+    let name = name.nodename().to_string_lossy();
+    // What a stream may not be called.
+    name.replace([':', '*'], "-")
+}
+
 async fn answer(routes: Router, request: Request<Bytes>) -> Response<Bytes> {
     let answer = match routes.oneshot(request.map(Body::from)).await {
         Ok(answer) => answer,

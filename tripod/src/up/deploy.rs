@@ -39,6 +39,8 @@ pub(crate) const TEMPO: &str = include_str!("../../../deploy/tempo/tempo.yaml");
 pub(crate) const TEMPO_PATH: &str = "tempo/tempo.yaml";
 pub(crate) const LOKI: &str = include_str!("../../../deploy/loki/loki.yaml");
 pub(crate) const LOKI_PATH: &str = "loki/loki.yaml";
+pub(crate) const FLUENT_BIT: &str = include_str!("../../../deploy/fluent-bit/fluent-bit.yaml");
+pub(crate) const FLUENT_BIT_PATH: &str = "fluent-bit/fluent-bit.yaml";
 /// What is scraped of them.
 pub(crate) const COMPONENTS: &str = include_str!("../../../deploy/native/components.yml");
 pub(crate) const COMPONENTS_PATH: &str = "native/components.yml";

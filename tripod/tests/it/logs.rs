@@ -18,13 +18,13 @@ use crate::{
 
 const REQUESTS: usize = 200;
 
-struct Loki {
+pub struct Loki {
     client: Client,
     url: String,
 }
 
 impl Loki {
-    fn of(system: &System) -> Self {
+    pub fn of(system: &System) -> Self {
         Self {
             client: client(),
             url: system.run()["loki"].as_str().unwrap().to_owned(),
@@ -32,7 +32,7 @@ impl Loki {
     }
 
     /// The lines that a query finds, whole; of the last hour.
-    fn lines(&self, query: &str) -> Vec<String> {
+    pub fn lines(&self, query: &str) -> Vec<String> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let end = (now.as_nanos() + 60_000_000_000).to_string();
         let parameters = [
@@ -54,13 +54,13 @@ impl Loki {
     }
 }
 
-struct CloudWatch {
+pub struct CloudWatch {
     client: Client,
     url: String,
 }
 
 impl CloudWatch {
-    fn of(system: &System) -> Self {
+    pub fn of(system: &System) -> Self {
         Self {
             client: client(),
             url: system.run()["aws"].as_str().unwrap().to_owned(),
@@ -113,7 +113,7 @@ impl CloudWatch {
         }
     }
 
-    fn of_trace(&self, trace_id: &str) -> Vec<String> {
+    pub fn of_trace(&self, trace_id: &str) -> Vec<String> {
         let pattern = format!("{{ $.trace_id = \"{trace_id}\" }}");
         let mut lines: Vec<String> = SERVICES
             .iter()
@@ -125,7 +125,7 @@ impl CloudWatch {
 }
 
 /// The lines of all files that name a trace.
-fn in_files(system: &System, trace_id: &str) -> Vec<String> {
+pub fn in_files(system: &System, trace_id: &str) -> Vec<String> {
     let mut lines: Vec<String> = SERVICES
         .iter()
         .flat_map(|service| {

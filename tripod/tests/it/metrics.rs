@@ -43,6 +43,7 @@ pub fn deploy(folder: &Path) -> PathBuf {
         "alertmanager",
         "tempo",
         "loki",
+        "fluent-bit",
         "native",
     ] {
         fs::create_dir_all(target.join(part)).unwrap();

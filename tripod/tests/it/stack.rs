@@ -8,12 +8,20 @@ use tempfile::TempDir;
 
 use crate::{
     api::{Api, client, trace_id},
+    logs::{CloudWatch, Loki, in_files},
     metrics::deploy,
     system::{Start, System, command, wait_for},
 };
 
 /// All that a stack consists of here.
-const COMPONENTS: [&str; 5] = ["tempo", "loki", "alertmanager", "prometheus", "otelcol"];
+const COMPONENTS: [&str; 6] = [
+    "tempo",
+    "loki",
+    "alertmanager",
+    "prometheus",
+    "otelcol",
+    "fluent-bit",
+];
 const DECISION_WAIT: (&str, &str) = ("TRIPOD_DECISION_WAIT", "2s");
 
 #[test]
@@ -32,7 +40,8 @@ fn the_same_services_run_on_the_real_components_and_leave_nothing_behind() {
     for name in COMPONENTS {
         assert!(text(&status).contains(name), "{}", text(&status));
     }
-    a_failed_request_is_found_in_tempo(&system, &data);
+    let trace_id = a_failed_request_is_found_in_tempo(&system, &data);
+    its_log_lines_are_found_in_loki_and_cloudwatch(&system, &trace_id);
     every_target_is_scraped(&system);
 
     // What a killed supervisor leaves behind is gone before the next start, which needs its files.
@@ -67,7 +76,7 @@ fn start(folder: &TempDir) -> System {
     )
 }
 
-fn a_failed_request_is_found_in_tempo(system: &System, data: &Path) {
+fn a_failed_request_is_found_in_tempo(system: &System, data: &Path) -> String {
     let api = Api::new(system);
     let fault = json!({
         "target": "http:GET /v1/tasks", "error": "500", "ratio": 1.0, "for_seconds": 60
@@ -89,12 +98,33 @@ fn a_failed_request_is_found_in_tempo(system: &System, data: &Path) {
     for words in ["gateway", "task-service", "GET /v1/tasks"] {
         assert!(text(&shown).contains(words), "{}", text(&shown));
     }
+    trace_id
+}
+
+fn its_log_lines_are_found_in_loki_and_cloudwatch(system: &System, trace_id: &str) {
+    let expected = in_files(system, trace_id);
+    assert!(!expected.is_empty());
+    let (loki, cloudwatch) = (Loki::of(system), CloudWatch::of(system));
+    let query = format!("{{service=~\".+\"}} | trace_id=\"{trace_id}\"");
+    wait_for("the lines in Loki", || {
+        (loki.lines(&query) == expected).then_some(())
+    });
+    wait_for("the lines in CloudWatch", || {
+        (cloudwatch.of_trace(trace_id) == expected).then_some(())
+    });
 }
 
 fn every_target_is_scraped(system: &System) {
     let prometheus = system.run()["prometheus"].as_str().unwrap().to_owned();
     let client = client();
-    for service in ["gateway", "task-service", "worker", "loki", "otelcol"] {
+    for service in [
+        "gateway",
+        "task-service",
+        "worker",
+        "loki",
+        "otelcol",
+        "fluent-bit",
+    ] {
         wait_for(&format!("{service} scraped"), || {
             (value(&client, &prometheus, service) == Some("1".to_owned())).then_some(())
         });

@@ -9,7 +9,10 @@ use server::{Surface, loki};
 use shipper::{Destination, Shipper};
 
 use super::Settings;
-use crate::up::{cloudwatch::CloudWatch, log_store::LogStore};
+use crate::up::{
+    cloudwatch::{CloudWatch, machine},
+    log_store::LogStore,
+};
 
 /// How long the last lines may take to be delivered at the end; what is left then is delivered after the next start.
 const SHIPPER_DEADLINE: Duration = Duration::from_secs(5);
@@ -77,12 +80,4 @@ impl Logs {
         self.store.close().await;
         self.cloudwatch.stop().await;
     }
-}
-
-/// Who writes, as CloudWatch's streams are called: this machine, the same after a restart.
-fn machine() -> String {
-    let name = rustix::system::uname();
-    let name = name.nodename().to_string_lossy();
-    // What a stream may not be called.
-    name.replace([':', '*'], "-")
 }
