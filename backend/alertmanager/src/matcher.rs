@@ -11,7 +11,7 @@ pub use parse::{SyntaxError, parse_matcher, parse_matchers};
 
 use crate::{
     labels::{Labels, Quoted},
-    pattern::Pattern,
+    pattern::{Pattern, PatternError},
 };
 
 /// How a value is compared. In the order in which Alertmanager sorts matchers of one name and value.
@@ -35,7 +35,7 @@ pub struct Matcher {
 impl Matcher {
     /// # Errors
     /// If the value of a regular expression is none.
-    pub fn new(name: &str, operator: Operator, value: &str) -> Result<Self, regex::Error> {
+    pub fn new(name: &str, operator: Operator, value: &str) -> Result<Self, PatternError> {
         let pattern = match operator {
             Operator::Equal | Operator::NotEqual => None,
             Operator::Regex | Operator::NotRegex => Some(Pattern::new(value)?),

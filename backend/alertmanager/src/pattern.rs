@@ -1,46 +1,37 @@
-//! Regular expressions of matchers and filters: they match a whole value, and `\d`, `\w`, `\s` and `\b` are ASCII, as in Go.
+//! Regular expressions of matchers and filters: Go's, matching a whole value, of bounded size.
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
+
+/// The largest compiled expression. Repetitions of repetitions grow beyond any memory otherwise.
+const COMPILED_BYTES_MAX: usize = 4 << 20;
 
 /// One compiled expression.
 #[derive(Clone, Debug)]
 pub struct Pattern(Regex);
 
+/// It is no regular expression, or too large a one.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum PatternError {
+    #[error(transparent)]
+    Refused(#[from] go_regex::Refused),
+    #[error(transparent)]
+    Invalid(#[from] regex::Error),
+}
+
 impl Pattern {
     /// # Errors
-    /// If it is no regular expression.
-    pub fn new(expression: &str) -> Result<Self, regex::Error> {
-        Regex::new(&format!("^(?:{})$", ascii_classes(expression))).map(Self)
+    /// See [`PatternError`].
+    pub fn new(expression: &str) -> Result<Self, PatternError> {
+        let translated = go_regex::translate_strictly(expression)?;
+        let regex = RegexBuilder::new(&format!("^(?:{translated})$"))
+            .size_limit(COMPILED_BYTES_MAX)
+            .build()?;
+        Ok(Self(regex))
     }
 
     pub fn matches(&self, value: &str) -> bool {
         self.0.is_match(value)
     }
-}
-
-/// Everything but the escapes named above stays as it is. Outside of a class and inside of one, a class in brackets means
-/// the same.
-fn ascii_classes(expression: &str) -> String {
-    let mut out = String::with_capacity(expression.len());
-    let mut characters = expression.chars();
-    while let Some(character) = characters.next() {
-        if character != '\\' {
-            out.push(character);
-            continue;
-        }
-        match characters.next() {
-            Some('d') => out.push_str("[0-9]"),
-            Some('D') => out.push_str("[^0-9]"),
-            Some('w') => out.push_str("[0-9A-Za-z_]"),
-            Some('W') => out.push_str("[^0-9A-Za-z_]"),
-            Some('s') => out.push_str(r"[\t\n\f\r\x20]"),
-            Some('S') => out.push_str(r"[^\t\n\f\r\x20]"),
-            Some('b') => out.push_str(r"(?-u:\b)"),
-            Some(other) => out.extend(['\\', other]),
-            None => out.push('\\'),
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -67,5 +58,7 @@ mod tests {
         check("5..", "503", true);
         assert!(Pattern::new("(").is_err());
         assert!(Pattern::new("a\\").is_err());
+        assert!(Pattern::new("a{1001}").is_err());
+        check("{a", "{a", true);
     }
 }

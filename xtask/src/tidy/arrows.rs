@@ -40,7 +40,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "prometheus",
         &["alerting", "scrape", "promql", "tsdb", "conventions"],
     ),
-    ("alertmanager", &["conventions"]),
+    ("alertmanager", &["go-regex", "conventions"]),
     ("logql", &["go-regex", "tsdb"]),
     ("logs", &["logql", "blocks", "tsdb", "conventions"]),
     ("shipper", &["conventions"]),

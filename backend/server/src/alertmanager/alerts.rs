@@ -10,13 +10,14 @@ use axum::{
 
 use super::{
     Shared, answer,
-    body::{self, Required},
+    body::{self, Kind, Required},
     failure::Failure,
     params::Params,
 };
 
 const ALERTS: Required = Required {
     name: "alerts",
+    kind: Kind::List,
     check: |value| {
         let alerts = value.as_array().into_iter().flatten().enumerate();
         for (index, alert) in alerts {

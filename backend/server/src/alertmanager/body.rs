@@ -9,12 +9,24 @@ use serde_json::Value;
 
 use super::failure::Failure;
 
+/// What a body is that does not say it.
+const UNKNOWN_TYPE: &str = "application/octet-stream";
+
 /// What is asked of a body before it is read.
 pub(super) struct Required {
     /// As it is called in refusals.
     pub(super) name: &'static str,
+    /// What it has to be, unless it is `null`.
+    pub(super) kind: Kind,
     /// Says what is missing.
     pub(super) check: fn(&Value) -> Result<(), Failure>,
+}
+
+/// Of a JSON value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Object,
+    List,
 }
 
 /// # Errors
@@ -24,29 +36,41 @@ pub(super) fn read<T: DeserializeOwned>(
     body: &Bytes,
     required: &Required,
 ) -> Result<T, Failure> {
-    check_type(headers)?;
     let name = required.name;
+    if body.is_empty() {
+        return Err(Failure::required(name));
+    }
+    check_type(headers)?;
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(Failure::required(name));
     }
-    let unreadable = |error: serde_json::Error| {
-        let reason = match error.is_eof() {
-            true => "unexpected EOF".to_owned(),
-            false => error.to_string(),
-        };
+    let refused = |reason: &str| {
         let text = format!("parsing {name} body from \"\" failed, because {reason}");
         Failure::coded(StatusCode::BAD_REQUEST, 400, text)
     };
-    let value: Value = serde_json::from_slice(body).map_err(unreadable)?;
+    let unreadable = |error: serde_json::Error| match error.is_eof() {
+        true => refused("unexpected EOF"),
+        false => refused(&error.to_string()),
+    };
+    let mut value: Value = serde_json::from_slice(body).map_err(unreadable)?;
+    let is_kind = match required.kind {
+        Kind::Object => value.is_object() || value.is_null(),
+        Kind::List => value.is_array() || value.is_null(),
+    };
+    if !is_kind {
+        return Err(refused(&format!("a {} stands there", kind(&value))));
+    }
+    if value.is_null() && required.kind == Kind::List {
+        value = Value::Array(Vec::new());
+    }
     (required.check)(&value)?;
     serde_json::from_value(value).map_err(unreadable)
 }
 
 fn check_type(headers: &HeaderMap) -> Result<(), Failure> {
-    let Some(value) = headers.get(header::CONTENT_TYPE) else {
-        return Ok(());
-    };
-    let text = value.to_str().unwrap_or_default();
+    let text = headers
+        .get(header::CONTENT_TYPE)
+        .map_or(UNKNOWN_TYPE, |value| value.to_str().unwrap_or_default());
     let media_type = text.split(';').next().unwrap_or_default().trim();
     if media_type.eq_ignore_ascii_case("application/json") {
         return Ok(());
@@ -62,4 +86,16 @@ fn check_type(headers: &HeaderMap) -> Result<(), Failure> {
 /// Whether something other than `null` stands there.
 pub(super) fn has(value: &Value, name: &str) -> bool {
     !value[name].is_null()
+}
+
+/// What JSON calls a value.
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
 }

@@ -14,13 +14,14 @@ use uuid::Uuid;
 
 use super::{
     Shared, answer,
-    body::{self, Required},
+    body::{self, Kind, Required},
     failure::Failure,
     params::Params,
 };
 
 const SILENCE: Required = Required {
     name: "silence",
+    kind: Kind::Object,
     check: |value| {
         for name in ["comment", "createdBy", "endsAt", "matchers", "startsAt"] {
             if !body::has(value, name) {
