@@ -159,12 +159,12 @@ fn the_real_loki_finds_what_it_sends() {
     };
     let world = World::new();
     let to = addresses(&world, loki.address);
-    let line = real_loki::line();
-    world.append("gateway", format!("{line}\n"));
+    let lines = real_loki::lines();
+    world.append("gateway", lines.join("\n") + "\n");
     let _peer = Peer::start(
         command(&program, world.folder.path(), &to),
         &[to.health],
         PATIENCE,
     );
-    real_loki::finds(&world.runtime, &loki, &line);
+    real_loki::finds(&world.runtime, &loki, &lines);
 }

@@ -16,8 +16,8 @@ use tokio::runtime::Runtime;
 
 use crate::world::{PATIENCE, World, options, wait_for};
 
-const TRACE_ID: &str = "7d0d00000000000000000000000000aa";
-const SPAN_ID: &str = "9d920000000000bb";
+const LINES: usize = 1_000;
+const LEVELS: [&str; 2] = ["INFO", "ERROR"];
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(crate) struct Loki {
@@ -65,35 +65,55 @@ compactor: {{working_directory: {path}/compactor}}
     )
 }
 
-/// A line that Loki does not find too old.
-pub(crate) fn line() -> String {
+/// Lines that Loki does not find too old, each of a trace of its own.
+pub(crate) fn lines() -> Vec<String> {
     let now = jiff::Timestamp::now();
-    format!(
-        "{{\"trace_id\":\"{TRACE_ID}\",\"span_id\":\"{SPAN_ID}\",\"service\":\"gateway\",\"timestamp\":\"{now:.6}\",\"level\":\"ERROR\",\"fields\":{{\"message\":\"é\"}}}}"
-    )
+    let line = |number: usize| {
+        let level = LEVELS[number % LEVELS.len()];
+        format!(
+            "{{\"trace_id\":\"{number:032x}\",\"span_id\":\"{number:016x}\",\"service\":\"gateway\",\"timestamp\":\"{now:.6}\",\"level\":\"{level}\",\"fields\":{{\"message\":\"é\"}}}}"
+        )
+    };
+    (1..=LINES).map(line).collect()
 }
 
-/// Waits until it is found by its labels and its trace, as it was written.
-pub(crate) fn finds(runtime: &Runtime, loki: &Loki, line: &str) {
-    let query = format!(
-        "{{env=\"test\",service=\"gateway\",level=\"ERROR\"}} | trace_id=\"{TRACE_ID}\" | span_id=\"{SPAN_ID}\""
-    );
+/// Waits until each is found as it was written, with the labels and the metadata that it names itself.
+pub(crate) fn finds(runtime: &Runtime, loki: &Loki, lines: &[String]) {
+    let query = "{env=\"test\",service=\"gateway\"} | trace_id != \"\"";
+    let limit = (2 * LINES).to_string();
     let client = Client::new();
     let url = format!("http://{}/loki/api/v1/query_range", loki.address);
-    let url = Url::parse_with_params(&url, [("query", query)]).unwrap();
+    let url = Url::parse_with_params(&url, [("query", query), ("limit", &limit)]).unwrap();
     let ask = async || {
         let request = client.get(url.clone()).timeout(ANSWER_TIMEOUT);
         let answer = request.send().await.ok()?.text().await.ok()?;
         let answer: Value = serde_json::from_str(&answer).ok()?;
-        let found = answer["data"]["result"][0]["values"][0][1].as_str()?;
-        Some(found.to_owned())
+        answer["data"]["result"].as_array().cloned()
     };
-    let mut found = None;
-    wait_for("the line in Loki", || {
-        found = runtime.block_on(ask());
-        found.is_some()
+    let mut found = Vec::new();
+    wait_for("the lines in Loki", || {
+        let streams = runtime.block_on(ask()).unwrap_or_default();
+        found = streams.iter().flat_map(texts).collect();
+        found.len() >= lines.len()
     });
-    assert_eq!(found.unwrap(), line);
+    found.sort();
+    let mut lines = lines.to_vec();
+    lines.sort();
+    assert!(found == lines, "{:#?}\n{:#?}", found.last(), lines.last());
+}
+
+/// The lines of a stream, whose labels must be what each of them says.
+fn texts(stream: &Value) -> Vec<String> {
+    let values = stream["values"].as_array().unwrap().iter();
+    let texts = values.map(|value| {
+        let text = value[1].as_str().unwrap();
+        let line: Value = serde_json::from_str(text).unwrap();
+        for name in ["service", "level", "trace_id", "span_id"] {
+            assert_eq!(stream["stream"][name], line[name], "{name} of {text}");
+        }
+        text.to_owned()
+    });
+    texts.collect()
 }
 
 #[test]
@@ -102,12 +122,13 @@ fn the_real_loki_finds_what_the_shipper_sends() {
         return;
     };
     let world = World::new();
-    let line = line();
-    world.append("gateway", format!("{line}\n"));
+    let lines = lines();
+    world.append("gateway", lines.join("\n") + "\n");
     let url = format!("http://{}", loki.address);
     let destination = Destination::Loki { url };
     let shipper = Shipper::start(options(world.folder.path(), vec![destination])).unwrap();
-    finds(&world.runtime, &loki, &line);
+    finds(&world.runtime, &loki, &lines);
     let stats = world.stop(shipper);
-    assert_eq!((stats[0].delivered, stats[0].rejected), (1, 0));
+    let expected = (LINES as u64, 0);
+    assert_eq!((stats[0].delivered, stats[0].rejected), expected);
 }
