@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use std::{fs::OpenOptions, io::Write, time::Duration};
+use std::{fs::OpenOptions, io::Write, thread, time::Duration};
 
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -10,6 +10,8 @@ use super::*;
 const SERVICE: &str = "gateway";
 const DESTINATIONS: usize = 2;
 const PLENTY: u64 = 1 << 30;
+/// Of a writer that is faster than anyone looks; none of its files is deleted.
+const ROTATIONS: u32 = 60;
 const RULES: tail::Rules = tail::Rules {
     bytes_max: 64,
     unfinished_max: Duration::from_secs(3_600),
@@ -78,8 +80,10 @@ impl World {
         if !self.log(0).exists() {
             return;
         }
-        // A file is not deleted before it was there for one look.
-        self.spool.look().unwrap();
+        // A file is not deleted before it was there for one look; several may be new to that look.
+        if self.log(keep).exists() {
+            self.spool.look().unwrap();
+        }
         for number in (0..keep).rev() {
             let _ = fs::rename(self.log(number), self.log(number + 1));
         }
@@ -203,6 +207,38 @@ proptest! {
 }
 
 #[test]
+fn rotations_while_the_folder_is_looked_at_change_no_order() {
+    let mut world = World::new(PLENTY, RULES);
+    let line = |number| format!("line {number}");
+    let write = || {
+        for number in 0..ROTATIONS {
+            fs::write(world.log(0), line(number) + "\n").unwrap();
+            for number in (0..=number).rev() {
+                fs::rename(world.log(number), world.log(number + 1)).unwrap();
+            }
+        }
+    };
+    thread::scope(|scope| {
+        let writer = scope.spawn(write);
+        let mut seen = 0;
+        while !writer.is_finished() {
+            // Several that are new at once are what can be put into a wrong order.
+            let there = fs::read_dir(world.folder.path().join("logs"))
+                .unwrap()
+                .count();
+            if there >= seen + 4 {
+                world.spool.look().unwrap();
+                seen = there;
+            }
+        }
+    });
+    world.spool.look().unwrap();
+    world.read_all();
+    let lines: Vec<String> = (0..ROTATIONS).map(line).collect();
+    assert_eq!(world.read[0], lines);
+}
+
+#[test]
 fn a_file_is_kept_until_the_slowest_has_it() {
     let mut world = World::new(PLENTY, RULES);
     for _ in 0..5 {
@@ -245,6 +281,22 @@ fn what_is_let_go_for_want_of_room_is_counted_for_those_who_had_it_not() {
     assert_eq!(world.read[1], world.written[3..]);
     assert_eq!(world.links(), 5);
     assert_eq!(world.spool.waiting(0), 35);
+}
+
+#[test]
+fn what_waits_is_bounded_also_while_nothing_new_can_be_linked() {
+    let mut world = World::new(40, RULES);
+    world.append("one\n");
+    world.spool.look().unwrap();
+    world.rotate(2);
+    world.append("two\n");
+    world.spool.look().unwrap();
+    world.append("a line that is long enough for the bound\n");
+    fs::remove_dir_all(world.folder.path().join("spool")).unwrap();
+    world.rotate(2);
+    world.append("new\n");
+    assert!(world.spool.look().is_err());
+    assert_eq!(world.spool.lost(0), Lost { lines: 1, bytes: 4 });
 }
 
 #[test]
