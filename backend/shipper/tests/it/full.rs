@@ -63,3 +63,22 @@ fn files_that_cannot_be_linked_wait_and_do_not_hold_up_those_of_another_service(
     let stats = world.stop(shipper);
     assert!(stats.iter().all(|of| (of.delivered, of.lost) == (30, 0)));
 }
+
+#[test]
+fn what_is_no_file_at_the_start_holds_up_nothing() {
+    let world = World::new();
+    let in_the_way = world.folder.path().join("logs/gateway.log");
+    fs::create_dir_all(&in_the_way).unwrap();
+    let shipper = world.start();
+    world.append("worker", lines("worker", 0..10));
+    for sink in [&world.loki, &world.cloudwatch] {
+        arrived(sink, 10);
+    }
+    wait_for("failures", || shipper.file_failures() > 1);
+    fs::remove_dir(&in_the_way).unwrap();
+    world.append("gateway", lines("gateway", 0..10));
+    for sink in [&world.loki, &world.cloudwatch] {
+        arrived(sink, 20);
+    }
+    world.stop(shipper);
+}
