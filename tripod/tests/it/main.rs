@@ -11,6 +11,7 @@
 mod api;
 mod configuration;
 mod crash;
+mod dashboards;
 mod faults;
 mod join;
 mod lifecycle;
