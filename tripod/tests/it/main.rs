@@ -12,6 +12,7 @@ mod api;
 mod configuration;
 mod crash;
 mod dashboards;
+mod deployments;
 mod faults;
 mod join;
 mod lifecycle;
