@@ -11,12 +11,11 @@ use std::{
 };
 
 use anyhow::Context;
-use conventions::resource::BACKEND;
 
 use crate::{
     install_tls, print,
     up::{
-        self, Addresses, CloudWatch, LogFile, Otlp, Picker, Run, RunFile, Services, SystemOptions,
+        self, Addresses, CloudWatch, Otlp, Picker, Run, RunFile, Services, Signals, SystemOptions,
         TELEMETRY_DEADLINE,
     },
 };
@@ -74,14 +73,8 @@ fn run(options: &SystemOptions) -> anyhow::Result<()> {
     let layout = Layout::plan(&addresses, &data, &mut picker)?;
     configuration::write(&layout, options.deploy.as_deref())?;
 
-    let mut config = telemetry::Config::from_env(BACKEND, env!("CARGO_PKG_VERSION"))?;
-    config.log_output = telemetry::LogOutput::Writer(Box::new(LogFile::new(data.log(BACKEND))));
     let otlp = Otlp::new(&addresses);
-    if let Otlp::Embedded(endpoint) = &otlp {
-        config.otlp_endpoint.clone_from(endpoint);
-    }
-    let environment = config.environment.clone();
-    let guard = telemetry::init(config)?;
+    let signals = Signals::start(&data, &otlp)?;
 
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -91,12 +84,18 @@ fn run(options: &SystemOptions) -> anyhow::Result<()> {
         let keys = data.keys()?;
         let cloudwatch = CloudWatch::start(addresses.aws_tls, &data).await?;
         let shipping = Shipping {
-            environment,
+            environment: signals.environment.clone(),
             instance: up::machine(),
             cloudwatch: cloudwatch_endpoint(&addresses, cloudwatch.ca_file()),
         };
         let chosen = components::choose(&layout, &shipping);
-        let mut run = Run::new(&addresses, data.path(), &cloudwatch.ca_file(), &keys.dev);
+        let mut run = Run::new(
+            &addresses,
+            data.path(),
+            &cloudwatch.ca_file(),
+            signals.decision_wait,
+            &keys.dev,
+        );
         run.components = chosen.ready_urls();
         let run_file = RunFile::create(run)?;
         let stop = up::stop_on_signal()?;
@@ -124,7 +123,7 @@ fn run(options: &SystemOptions) -> anyhow::Result<()> {
         anyhow::Ok((served.await, stack, cloudwatch))
     })?;
     // The components outlive the telemetry of this process, whose last spans go through them.
-    let report = guard.shutdown(TELEMETRY_DEADLINE);
+    let report = signals.guard.shutdown(TELEMETRY_DEADLINE);
     runtime.block_on(async {
         stack.stop().await;
         cloudwatch.stop().await;

@@ -141,15 +141,13 @@ fn run(options: &Options) -> anyhow::Result<()> {
     let data = system.open_data()?;
     let addresses = Addresses::plan(&mut Picker::new(system.ports()))?;
 
-    let mut config = telemetry::Config::from_env(BACKEND, env!("CARGO_PKG_VERSION"))?;
-    config.log_output = telemetry::LogOutput::Writer(Box::new(LogFile::new(data.log(BACKEND))));
     let otlp = Otlp::new(&addresses);
-    if let Otlp::Embedded(endpoint) = &otlp {
-        config.otlp_endpoint.clone_from(endpoint);
-    }
-    let traces_url = config.traces_url();
-    let environment = config.environment.clone();
-    let guard = telemetry::init(config)?;
+    let Signals {
+        guard,
+        traces_url,
+        environment,
+        decision_wait,
+    } = Signals::start(&data, &otlp)?;
 
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -171,7 +169,13 @@ fn run(options: &Options) -> anyhow::Result<()> {
         let served = async {
             reload_on_hangup(backend.reloader(system.deploy.as_deref()))?;
             let keys = data.keys()?;
-            let run = Run::new(&addresses, data.path(), &backend.ca_file(), &keys.dev);
+            let run = Run::new(
+                &addresses,
+                data.path(),
+                &backend.ca_file(),
+                decision_wait,
+                &keys.dev,
+            );
             let run = run.with_clock(backend.clock());
             let services = Services {
                 options: system,
@@ -200,6 +204,32 @@ fn run(options: &Options) -> anyhow::Result<()> {
         print(&mut io::stdout(), &text);
     }
     outcome
+}
+
+/// The supervisor's own telemetry, and what its configuration says for others too.
+pub(crate) struct Signals {
+    pub(crate) guard: telemetry::Guard,
+    /// Where spans are posted to.
+    pub(crate) traces_url: String,
+    pub(crate) environment: String,
+    pub(crate) decision_wait: Duration,
+}
+
+impl Signals {
+    pub(crate) fn start(data: &Data, otlp: &Otlp) -> anyhow::Result<Self> {
+        let mut config = telemetry::Config::from_env(BACKEND, env!("CARGO_PKG_VERSION"))?;
+        let log_file = LogFile::new(data.log(BACKEND));
+        config.log_output = telemetry::LogOutput::Writer(Box::new(log_file));
+        if let Otlp::Embedded(endpoint) = otlp {
+            config.otlp_endpoint.clone_from(endpoint);
+        }
+        Ok(Self {
+            traces_url: config.traces_url(),
+            environment: config.environment.clone(),
+            decision_wait: config.decision_wait,
+            guard: telemetry::init(config)?,
+        })
+    }
 }
 
 /// What the services are started with.

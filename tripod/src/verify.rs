@@ -28,8 +28,16 @@ use crate::{install_tls, print};
 const SYSTEM_DEADLINE: Duration = Duration::from_secs(60);
 /// What `tripod up` prints when it is ready.
 const READY: &str = "Tripod is ready";
-/// Traces of a system of our own are decided after this: nothing in it takes longer.
-const DECISION_WAIT: (&str, &str) = (conventions::defaults::DECISION_WAIT_ENV, "3s");
+/// A system of our own is patient where nothing depends on it, and in a hurry elsewhere.
+const ENVIRONMENT: [(&str, &str); 4] = [
+    // Nothing but what is to be late takes longer.
+    (conventions::defaults::DECISION_WAIT_ENV, "3s"),
+    // A job fails five times in a second.
+    ("TRIPOD_BACKOFF_MIN", "100ms"),
+    ("TRIPOD_BACKOFF_MAX", "400ms"),
+    // An outage of telemetry is to cost spans within a second.
+    ("OTEL_BSP_MAX_QUEUE_SIZE", "256"),
+];
 
 /// Flags of `tripod verify`.
 #[derive(Debug, clap::Args)]
@@ -76,7 +84,8 @@ fn run(options: &Options) -> anyhow::Result<Outcome> {
         Some(path) => (None, Target::read(path)?),
         None => {
             let own = Own::start()?;
-            let target = Target::read(&own.run_file())?;
+            let mut target = Target::read(&own.run_file())?;
+            target.exclusive = true;
             (Some(own), target)
         }
     };
@@ -177,7 +186,7 @@ impl Own {
             .args(["up", "--ports", "auto", "--traffic", "0", "--allow-faults"])
             .args(["--clock", "virtual", "--data"])
             .arg(folder.path())
-            .env(DECISION_WAIT.0, DECISION_WAIT.1)
+            .envs(ENVIRONMENT)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()

@@ -3,7 +3,13 @@
 mod alerts;
 mod budget;
 mod chain;
+mod join;
+mod lines;
+mod loss;
+pub(crate) mod propagation;
+mod sampling;
 mod spike;
+pub(crate) mod traces;
 
 use crate::{
     apis::prometheus::shown,
@@ -44,12 +50,70 @@ impl Stage {
                         .checks
                         .push(or_not_run(spike::ID, spike::CLAIM, spike));
                 }
+                CheckSpec::Propagation { .. }
+                | CheckSpec::Sampling { .. }
+                | CheckSpec::Join
+                | CheckSpec::Loss { .. } => {}
             }
+            self.judge_traces(scenario, spec, observed, &mut evidence)
+                .await;
             for check in &mut evidence.checks[before..] {
                 check.at_ms = self.clock.now_ms();
             }
         }
         evidence
+    }
+}
+
+impl Stage {
+    /// The checks that look at every request's trace.
+    async fn judge_traces(
+        &self,
+        scenario: &Scenario,
+        spec: &CheckSpec,
+        observed: &Observed,
+        evidence: &mut Evidence,
+    ) {
+        let (id, claim, judged) = match spec {
+            CheckSpec::Propagation {
+                phase,
+                services,
+                attempts,
+                resent,
+            } => {
+                let wanted = propagation::Wanted {
+                    services,
+                    attempts: *attempts,
+                    resent: *resent,
+                };
+                let phase = (phase.as_str(), scenario.phase(phase));
+                let id = propagation::id(phase.0);
+                let judged = self.propagation(phase, &wanted, observed).await;
+                evidence
+                    .checks
+                    .push(or_not_run(&id, propagation::CLAIM, judged));
+                return;
+            }
+            CheckSpec::Sampling { failing } => (
+                "sampling",
+                sampling::CLAIM,
+                self.sampled(scenario, failing, observed, evidence).await,
+            ),
+            CheckSpec::Join => (join::ID, join::CLAIM, self.join(observed, evidence).await),
+            CheckSpec::Loss {
+                phase,
+                control,
+                service,
+            } => {
+                let of = (phase.as_str(), control.as_str(), service.as_str());
+                let judged = self.loss(scenario, of, observed, evidence).await;
+                (loss::ID, loss::CLAIM, judged)
+            }
+            _ => return,
+        };
+        if let Err(error) = judged {
+            evidence.checks.push(Check::not_run(id, claim, &error));
+        }
     }
 }
 

@@ -99,6 +99,10 @@ impl Check {
         }
     }
 
+    pub fn is_held(&self) -> bool {
+        self.verdict == Verdict::Held
+    }
+
     #[must_use]
     pub fn expected(mut self, expected: impl Into<String>) -> Self {
         self.expected = expected.into();

@@ -4,6 +4,7 @@
 //! [`evidence`] is what is left. Nothing here knows whether the system is the embedded one or the real components.
 
 pub mod apis;
+mod binomial;
 mod checks;
 pub mod clock;
 pub mod evidence;

@@ -9,18 +9,22 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     apis::{loki::Loki, prometheus::Alert, prometheus::Prometheus, tempo::Tempo},
+    checks::{propagation, traces::Found},
     clock::{Clock, INTERVAL, system_ms},
     evidence::Evidence,
     http::{Answer, Http, HttpError},
+    sampling::TraceId,
     scenario::{Fault, Phase, Scenario},
     target::Target,
-    traffic::{Made, Traffic},
+    traffic::{Kind, Made, Traffic},
 };
 
 /// A fault that outlives its verifier ends by itself.
 const FAULT_SECONDS_MAX: u64 = 2 * 3_600;
 /// Looks at the alerts, within one interval of a real clock.
 const LOOKS_PER_INTERVAL: u32 = 15;
+/// How long jobs may take to be delivered as often as a phase wants: the waits between five attempts grow to a minute.
+const ATTEMPTS_PATIENCE: Duration = Duration::from_secs(300);
 
 /// Everything a scenario runs on.
 pub struct Stage {
@@ -44,6 +48,8 @@ pub struct Observed {
     pub looks: Vec<Look>,
     /// Unix milliseconds of this machine: traces, exemplars and log lines have them on every clock.
     pub begun_ms: i64,
+    /// What was asked of the system before the first phase.
+    pub prepared: Option<TraceId>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -108,13 +114,19 @@ impl Stage {
             begun_ms: system_ms(),
             ..Observed::default()
         };
-        let traffic = Traffic::prepare(&self.target, &self.http).await?;
-        for phase in &scenario.phases {
+        let (traffic, prepared) = Traffic::prepare(&self.target, &self.http).await?;
+        observed.prepared = Some(prepared);
+        for (number, phase) in scenario.phases.iter().enumerate() {
             let url = match &phase.fault {
                 Some(fault) => Some(self.set(&scenario.name, fault).await?),
                 None => None,
             };
-            let played = self.phase(scenario, phase, &traffic, &mut observed).await;
+            let kind = Kind {
+                phase: number,
+                operation: phase.operation.unwrap_or(scenario.operation),
+                traces: phase.traces,
+            };
+            let played = self.phase(phase, kind, &traffic, &mut observed).await;
             if let Some(url) = url {
                 self.http.delete(&url).await?;
             }
@@ -137,7 +149,11 @@ impl Stage {
         if let Some(error) = &fault.error {
             body["error"] = json!(error);
         }
-        if let Some(latency_ms) = fault.latency_ms {
+        let decided = |after: Duration| self.target.decision_wait + after;
+        let after_decision = fault
+            .after_decision
+            .map(|after| decided(after).as_millis() as u64);
+        if let Some(latency_ms) = fault.latency_ms.or(after_decision) {
             body["latency_ms"] = json!(latency_ms);
         }
         self.http.put(&url, &body).await?;
@@ -146,8 +162,8 @@ impl Stage {
 
     async fn phase(
         &mut self,
-        scenario: &Scenario,
         phase: &Phase,
+        kind: Kind,
         traffic: &Traffic,
         observed: &mut Observed,
     ) -> Result<(), RunError> {
@@ -157,21 +173,31 @@ impl Stage {
             if self.stopping.is_cancelled() {
                 return Err(RunError::Stopped);
             }
-            let (operation, number) = (scenario.operation, phase.requests);
+            let number = phase.requests;
             match self.clock {
                 Clock::Virtual { now_ms, .. } => {
-                    let made = traffic.burst(operation, number, now_ms).await;
+                    let made = traffic.burst(kind, number, now_ms).await;
                     observed.made.extend(made);
                     self.clock.step(&self.http).await?;
                     observed.looks.push(self.look().await?);
                 }
                 Clock::Real { factor } => {
-                    let paced = traffic.paced(operation, number, INTERVAL / factor);
+                    let paced = traffic.paced(kind, number, INTERVAL / factor);
                     let (made, looks) = tokio::join!(paced, self.look_on(INTERVAL / factor));
                     observed.made.extend(made);
                     observed.looks.extend(looks?);
                 }
             }
+        }
+        if let Some(attempts) = phase.until_attempts {
+            let made = observed.made_in(kind.phase);
+            let ids: Vec<TraceId> = made.map(|made| made.trace_id).collect();
+            let delivered = |found: &Found| propagation::attempts(found) >= attempts;
+            self.traces_when(&ids, ATTEMPTS_PATIENCE, delivered).await?;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(phase.linger) => {}
+            () = self.stopping.cancelled() => return Err(RunError::Stopped),
         }
         observed.phases.push(Played {
             start_ms,
@@ -207,7 +233,12 @@ impl Observed {
     /// The phase with the fault.
     pub fn faulty(&self) -> &Played {
         let mut faulty = self.phases.iter().filter(|phase| phase.has_fault);
-        faulty.next().expect("every scenario has one")
+        faulty.next().expect("scenarios whose checks ask have one")
+    }
+
+    /// The requests of a phase, which has this number.
+    pub fn made_in(&self, phase: usize) -> impl Iterator<Item = &Made> {
+        self.made.iter().filter(move |made| made.phase == phase)
     }
 
     /// The requests of the faulty phase.

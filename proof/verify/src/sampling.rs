@@ -26,6 +26,16 @@ impl TraceId {
         }
     }
 
+    /// A new one that is kept.
+    pub fn kept() -> Self {
+        loop {
+            let id = Self::random();
+            if id.is_kept() {
+                return id;
+            }
+        }
+    }
+
     pub fn parse(text: &str) -> Option<Self> {
         let mut bytes = [0; 16];
         if text.len() != 32 || !text.is_ascii() {

@@ -31,8 +31,28 @@ pub struct Phase {
     pub length: Duration,
     /// In each scrape interval.
     pub requests: usize,
+    /// Another one than the scenario's.
+    pub operation: Option<Operation>,
+    /// Which traces requests belong to.
+    #[serde(default)]
+    pub traces: Traces,
+    /// Time of this machine, on any clock, between the last request and the end of the fault: what is asynchronous is to feel it.
+    #[serde(default, deserialize_with = "duration")]
+    pub linger: Duration,
+    /// The fault lasts until the jobs of all requests were delivered so often; all of their traces must be kept.
+    pub until_attempts: Option<u64>,
     /// Set at the start of the phase, gone at its end.
     pub fault: Option<Fault>,
+}
+
+/// Which trace ids are drawn for requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Traces {
+    #[default]
+    Random,
+    /// Only such that are kept whatever happens: each can be looked at.
+    Kept,
 }
 
 /// See `docs/faults.md`.
@@ -43,6 +63,9 @@ pub struct Fault {
     pub target: String,
     pub error: Option<String>,
     pub latency_ms: Option<u64>,
+    /// Instead of a latency: so long after the decision on a trace that the request began.
+    #[serde(default, deserialize_with = "optional_duration")]
+    pub after_decision: Option<Duration>,
     #[serde(default = "all")]
     pub ratio: f64,
 }
@@ -91,6 +114,33 @@ pub enum CheckSpec {
     },
     /// A quantile rises by this factor in the faulty phase.
     Spike { expr: String, factor: f64 },
+    /// Each request of a phase is one tree of spans through all these services.
+    Propagation {
+        phase: String,
+        /// Each calls the next one, over HTTP or the queue.
+        services: Vec<String>,
+        /// How often the job is delivered, at least.
+        #[serde(default = "once")]
+        attempts: u64,
+        /// Some call was sent again.
+        #[serde(default)]
+        resent: bool,
+    },
+    /// The traces that are found are those that the policies keep, no more and no less.
+    Sampling {
+        /// Phases in which something fails that the client does not see.
+        #[serde(default)]
+        failing: Vec<String>,
+    },
+    /// Every signal names trace and service, and each finds the others.
+    Join,
+    /// An outage of telemetry costs no request, and every span is stored or counted as lost.
+    Loss {
+        phase: String,
+        /// A phase without the outage, whose requests make as many spans each.
+        control: String,
+        service: String,
+    },
 }
 
 /// A span to look for.
@@ -113,10 +163,14 @@ pub struct ScenarioError {
 }
 
 /// The scenarios that are built in, in the order in which they run.
-pub const BUILT_IN: [(&str, &str); 3] = [
+pub const BUILT_IN: [(&str, &str); 7] = [
     ("slow-query", include_str!("scenarios/slow-query.yml")),
     ("errors", include_str!("scenarios/errors.yml")),
     ("budget-burn", include_str!("scenarios/budget-burn.yml")),
+    ("propagation", include_str!("scenarios/propagation.yml")),
+    ("sampling", include_str!("scenarios/sampling.yml")),
+    ("join", include_str!("scenarios/join.yml")),
+    ("loss", include_str!("scenarios/loss.yml")),
 ];
 
 impl Scenario {
@@ -130,18 +184,33 @@ impl Scenario {
         let scenario: Self =
             serde_saphyr::from_str(yaml).map_err(|error| invalid(error.to_string()))?;
         let faults = scenario.phases.iter().filter(|phase| phase.fault.is_some());
-        if faults.count() != 1 {
-            return Err(invalid("exactly one phase must have a fault".to_owned()));
+        let is_one = faults.count() == 1;
+        for check in &scenario.checks {
+            if check.is_about_the_fault() && !is_one {
+                return Err(invalid(
+                    "exactly one phase must have a fault for these checks".to_owned(),
+                ));
+            }
+            let has = |phase: &&String| scenario.phases.iter().any(|own| own.name == **phase);
+            if let Some(unknown) = check.phases().iter().find(|phase| !has(phase)) {
+                return Err(invalid(format!("there is no phase {unknown}")));
+            }
         }
         Ok(scenario)
     }
 
-    /// The phase with the fault.
+    /// The phase with the fault, where there is exactly one.
     pub fn fault(&self) -> (&Phase, &Fault) {
         let mut faulty = self.phases.iter();
         faulty
             .find_map(|phase| Some((phase, phase.fault.as_ref()?)))
-            .expect("a scenario has one, it was checked")
+            .expect("scenarios whose checks ask have one")
+    }
+
+    /// The number of the phase with this name.
+    pub fn phase(&self, name: &str) -> usize {
+        let number = self.phases.iter().position(|phase| phase.name == name);
+        number.expect("checks name phases that are there")
     }
 
     /// How long the system ran without the fault before it.
@@ -151,8 +220,44 @@ impl Scenario {
     }
 }
 
+impl CheckSpec {
+    /// Whether it compares the one phase with a fault with the others.
+    fn is_about_the_fault(&self) -> bool {
+        match self {
+            Self::ThresholdAlert { .. }
+            | Self::BurnAlert { .. }
+            | Self::BudgetSpent { .. }
+            | Self::Chain { .. }
+            | Self::Spike { .. } => true,
+            Self::Propagation { .. } | Self::Sampling { .. } | Self::Join | Self::Loss { .. } => {
+                false
+            }
+        }
+    }
+
+    /// The phases that it names.
+    fn phases(&self) -> Vec<&String> {
+        match self {
+            Self::Propagation { phase, .. } => vec![phase],
+            Self::Loss { phase, control, .. } => vec![phase, control],
+            Self::Sampling { failing } => failing.iter().collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
 fn all() -> f64 {
     1.0
+}
+
+fn once() -> u64 {
+    1
+}
+
+fn optional_duration<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Duration>, D::Error> {
+    duration(deserializer).map(Some)
 }
 
 /// `90s`, `6m`, `1h`.

@@ -1,8 +1,8 @@
 //! The system under proof: where its parts listen, and what it calls things.
 
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{collections::BTreeMap, fs, io, path::Path, time::Duration};
 
-use conventions::{fields, metrics};
+use conventions::{defaults, fields, metrics};
 use serde::Deserialize;
 
 /// A longer file is refused.
@@ -29,6 +29,16 @@ pub struct Target {
     /// The control of a virtual clock, where there is one.
     #[serde(default)]
     pub clock: Option<String>,
+    /// How long after its first span a trace is decided.
+    #[serde(
+        default = "decision_wait",
+        rename = "decision_wait_ms",
+        deserialize_with = "milliseconds"
+    )]
+    pub decision_wait: Duration,
+    /// Nobody else uses the system: what is no request of a scenario's is an orphan.
+    #[serde(default)]
+    pub exclusive: bool,
     #[serde(default)]
     pub names: Names,
 }
@@ -89,4 +99,12 @@ impl Target {
             text: error.to_string(),
         })
     }
+}
+
+fn decision_wait() -> Duration {
+    Duration::from_secs_f64(defaults::DECISION_WAIT_SECONDS)
+}
+
+fn milliseconds<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    u64::deserialize(deserializer).map(Duration::from_millis)
 }

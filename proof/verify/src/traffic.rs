@@ -12,6 +12,7 @@ use crate::{
     clock::system_ms,
     http::{Http, HttpError},
     sampling::TraceId,
+    scenario::Traces,
     target::Target,
 };
 
@@ -33,6 +34,8 @@ pub enum Operation {
 /// A request that was made.
 #[derive(Clone, Copy, Debug)]
 pub struct Made {
+    /// The number of the phase that it belongs to.
+    pub phase: usize,
     pub trace_id: TraceId,
     pub operation: Operation,
     /// 0 without an answer.
@@ -40,6 +43,14 @@ pub struct Made {
     pub took: Duration,
     /// When it was made on the clock of the scenario, Unix milliseconds.
     pub at_ms: i64,
+}
+
+/// What requests are made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Kind {
+    pub phase: usize,
+    pub operation: Operation,
+    pub traces: Traces,
 }
 
 /// Makes requests.
@@ -58,34 +69,32 @@ struct Task {
 }
 
 impl Traffic {
-    /// Makes a task that requests can read.
+    /// Makes a task that requests can read; the trace in which that was done.
     ///
     /// # Errors
     /// The gateway does not take it.
-    pub async fn prepare(target: &Target, http: &Http) -> Result<Self, HttpError> {
+    pub async fn prepare(target: &Target, http: &Http) -> Result<(Self, TraceId), HttpError> {
         let mut traffic = Self {
             http: http.clone(),
             gateway: target.gateway.clone(),
             api_key: target.api_key.clone(),
             task: String::new(),
         };
-        let answer = traffic
-            .send(Operation::Create, TraceId::random())
-            .await?
-            .good()?;
+        let trace_id = TraceId::random();
+        let answer = traffic.send(Operation::Create, trace_id).await?.good()?;
         traffic.task = answer.json::<Task>()?.id;
-        Ok(traffic)
+        Ok((traffic, trace_id))
     }
 
     /// Makes `number` requests, some at a time, as fast as they are answered.
-    pub async fn burst(&self, operation: Operation, number: usize, at_ms: i64) -> Vec<Made> {
+    pub async fn burst(&self, kind: Kind, number: usize, at_ms: i64) -> Vec<Made> {
         let (mut made, mut under_way) = (Vec::with_capacity(number), JoinSet::new());
         for _ in 0..number {
             if under_way.len() >= AT_ONCE_MAX {
                 made.extend(under_way.join_next().await.map(finished));
             }
             let traffic = self.clone();
-            under_way.spawn(async move { traffic.make(operation, at_ms).await });
+            under_way.spawn(async move { traffic.make(kind, at_ms).await });
         }
         while let Some(ended) = under_way.join_next().await {
             made.push(finished(ended));
@@ -94,7 +103,7 @@ impl Traffic {
     }
 
     /// Makes `number` requests, evenly spread over `time`, and returns when it is over and all are answered.
-    pub async fn paced(&self, operation: Operation, number: usize, time: Duration) -> Vec<Made> {
+    pub async fn paced(&self, kind: Kind, number: usize, time: Duration) -> Vec<Made> {
         let over = tokio::time::Instant::now() + time;
         let (mut made, mut under_way) = (Vec::with_capacity(number), JoinSet::new());
         let pause = time / u32::try_from(number.max(1)).unwrap_or(u32::MAX);
@@ -105,17 +114,27 @@ impl Traffic {
                 made.extend(under_way.join_next().await.map(finished));
             }
             let (traffic, at_ms) = (self.clone(), system_ms());
-            under_way.spawn(async move { traffic.make(operation, at_ms).await });
+            under_way.spawn(async move { traffic.make(kind, at_ms).await });
         }
         made.extend(under_way.join_all().await);
         tokio::time::sleep_until(over).await;
         made
     }
 
-    async fn make(&self, operation: Operation, at_ms: i64) -> Made {
-        let (trace_id, begun) = (TraceId::random(), Instant::now());
+    async fn make(&self, kind: Kind, at_ms: i64) -> Made {
+        let Kind {
+            phase,
+            operation,
+            traces,
+        } = kind;
+        let trace_id = match traces {
+            Traces::Random => TraceId::random(),
+            Traces::Kept => TraceId::kept(),
+        };
+        let begun = Instant::now();
         let answer = self.send(operation, trace_id).await;
         Made {
+            phase,
             trace_id,
             operation,
             status: answer.map_or(0, |answer| answer.status.as_u16()),

@@ -92,6 +92,12 @@ impl Faults {
         effect.error.map_or(Ok(()), |error| Err(Injected { error }))
     }
 
+    /// Why spans cannot be exported now, if a fault says so. A delay alone holds nothing up: the exporter is not waited for.
+    pub fn export(&self) -> Option<String> {
+        let effect = self.hit(|target| *target == Target::Export)?;
+        effect.error.map(|error| format!("injected fault: {error}"))
+    }
+
     /// What happens to a call now: the effects of all faults that hit it.
     pub(crate) fn hit(&self, is_target: impl Fn(&Target) -> bool) -> Option<Effect> {
         if self.0.count.load(Ordering::Relaxed) == 0 {

@@ -1,6 +1,8 @@
 //! The life of a process: settings, telemetry, admin listener, its service, drain, report.
 
-use std::{ffi::OsString, io::Write, net::TcpListener, process::ExitCode, time::Duration};
+use std::{
+    ffi::OsString, io::Write, net::TcpListener, process::ExitCode, sync::Arc, time::Duration,
+};
 
 use anyhow::Context;
 use axum::Router;
@@ -64,8 +66,12 @@ impl Process {
 
     /// Everything in place but the listener and the signals: for tests of a service.
     pub fn detached(common: Common, metrics: telemetry::MetricsHandle) -> Self {
-        let readiness = Readiness::default();
         let faults = Faults::new(common.allow_faults);
+        Self::with_faults(common, metrics, faults)
+    }
+
+    fn with_faults(common: Common, metrics: telemetry::MetricsHandle, faults: Faults) -> Self {
+        let readiness = Readiness::default();
         let admin = Admin::new(metrics, readiness.clone(), faults.clone());
         Self {
             common,
@@ -91,24 +97,34 @@ pub fn main<S: Service>(arguments: impl IntoIterator<Item = OsString>) -> ExitCo
             }
             Err(error) => return unusable::<S>(&error.into()),
         };
-    match start::<S>(&loaded.common) {
-        Ok((listener, guard)) => run::<S>(loaded, listener, guard),
+    let faults = Faults::new(loaded.common.allow_faults);
+    match start::<S>(&loaded.common, &faults) {
+        Ok((listener, guard)) => run::<S>(loaded, listener, guard, faults),
         Err(error) => unusable::<S>(&error),
     }
 }
 
 /// What can fail before there is anything to drain. The listener comes first: without a port there is no process, and
 /// no telemetry should say that there was one.
-fn start<S: Service>(common: &Common) -> anyhow::Result<(TcpListener, Guard)> {
+fn start<S: Service>(common: &Common, faults: &Faults) -> anyhow::Result<(TcpListener, Guard)> {
     let listener = server::bind(common.admin_listen, "the admin listener", "--admin-listen")?;
     let mut config = telemetry::Config::from_env(S::NAME, env!("CARGO_PKG_VERSION"))?;
     if let Some(environment) = &common.environment {
         config.environment.clone_from(environment);
     }
+    if common.allow_faults {
+        let faults = faults.clone();
+        config.export_gate = Some(telemetry::ExportGate(Arc::new(move || faults.export())));
+    }
     Ok((listener, telemetry::init(config)?))
 }
 
-fn run<S: Service>(loaded: Loaded<S::Settings>, listener: TcpListener, guard: Guard) -> ExitCode {
+fn run<S: Service>(
+    loaded: Loaded<S::Settings>,
+    listener: TcpListener,
+    guard: Guard,
+    faults: Faults,
+) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -118,7 +134,7 @@ fn run<S: Service>(loaded: Loaded<S::Settings>, listener: TcpListener, guard: Gu
         Err(error) => return unusable::<S>(&error),
     };
     let code = runtime.block_on(async {
-        let outcome = serve::<S>(loaded, listener, &guard).await;
+        let outcome = serve::<S>(loaded, listener, &guard, faults).await;
         if let Err(error) = &outcome {
             let error = format!("{error:#}");
             tracing::error!({ conventions::fields::ERROR } = error, "process failed");
@@ -146,11 +162,12 @@ async fn serve<S: Service>(
     loaded: Loaded<S::Settings>,
     listener: TcpListener,
     guard: &Guard,
+    faults: Faults,
 ) -> anyhow::Result<()> {
     let address = listener
         .local_addr()
         .context("the admin listener has no address")?;
-    let process = Process::detached(loaded.common, guard.metrics());
+    let process = Process::with_faults(loaded.common, guard.metrics(), faults);
     signals::drain_on_signal(process.drain.clone())?;
     let admin = tokio::spawn(process.admin.clone().serve(listener));
     tracing::info!(admin = %address, "process started");

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::HeaderMap;
@@ -101,6 +102,18 @@ pub struct Config {
     pub span_batch_delay: Duration,
     /// Upper bounds of the service's own histograms, `+Inf` left out. The last rule that matches counts.
     pub histogram_buckets: Vec<(Matcher, Vec<f64>)>,
+    /// Asked before every attempt to export spans. For scenarios that take the collector away.
+    pub export_gate: Option<ExportGate>,
+}
+
+/// Says why the collector is to count as away now; `None` when it is not.
+#[derive(Clone)]
+pub struct ExportGate(pub Arc<dyn Fn() -> Option<String> + Send + Sync>);
+
+impl fmt::Debug for ExportGate {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("ExportGate")
+    }
 }
 
 /// Where log lines go.
@@ -146,6 +159,7 @@ impl Config {
             span_batch_max: SPAN_BATCH_MAX_DEFAULT,
             span_batch_delay: Duration::from_secs_f64(defaults::SPAN_BATCH_DELAY_SECONDS),
             histogram_buckets: Vec::new(),
+            export_gate: None,
         }
     }
 

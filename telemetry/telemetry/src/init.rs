@@ -225,6 +225,7 @@ fn spans(config: &Config, predicate: &Predicate) -> Result<Spans, InitError> {
         url: config.traces_url(),
         headers: config.otlp_headers.clone(),
         timeout: config.otlp_timeout,
+        gate: config.export_gate.clone(),
     };
     let encoder = Encoder::new(&ResourceAttributesWithSchema::from(&resource));
     client::start(Arc::clone(&queue), target, encoder)

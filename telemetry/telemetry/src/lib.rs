@@ -19,7 +19,7 @@ mod trace;
 pub mod w3c;
 
 pub use background::{background_span, mark_error, spawn, suppress};
-pub use config::{Config, ConfigError, LogOutput};
+pub use config::{Config, ConfigError, ExportGate, LogOutput};
 pub use init::{Guard, InitError, init};
 pub use metrics::{MetricsHandle, Page, exemplars};
 pub use report::Report;

@@ -9,6 +9,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use anyhow::Context;
@@ -34,6 +35,8 @@ pub(crate) struct Run {
     pub(crate) prometheus: String,
     pub(crate) alertmanager: String,
     pub(crate) loki: String,
+    /// How long after its first span a trace is decided.
+    pub(crate) decision_wait_ms: u64,
     /// The control of a virtual clock, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) clock: Option<String>,
@@ -57,7 +60,13 @@ pub(crate) struct RunFile {
 
 impl Run {
     /// What a run at these addresses says, before any process is started.
-    pub(crate) fn new(addresses: &Addresses, data: &Path, aws_ca: &Path, api_key: &str) -> Self {
+    pub(crate) fn new(
+        addresses: &Addresses,
+        data: &Path,
+        aws_ca: &Path,
+        decision_wait: Duration,
+        api_key: &str,
+    ) -> Self {
         let url = |address: SocketAddr| format!("http://{address}");
         Self {
             gateway: url(addresses.gateway),
@@ -71,6 +80,7 @@ impl Run {
             prometheus: url(addresses.prometheus),
             alertmanager: url(addresses.alertmanager),
             loki: url(addresses.loki),
+            decision_wait_ms: u64::try_from(decision_wait.as_millis()).unwrap_or(u64::MAX),
             clock: None,
             components: BTreeMap::new(),
             admin: addresses

@@ -28,6 +28,22 @@ fn all_scenarios_hold_on_a_fresh_system() {
         "budget-spent",
         "spike",
         "exemplars-resolve",
+        "trace-plain",
+        "trace-resent",
+        "trace-redelivered",
+        "trace-dead-letter",
+        "trace-relayed",
+        "kept-success",
+        "kept-slow-errors",
+        "kept-retried-jobs",
+        "success-share",
+        "series-have-services",
+        "exemplars-have-traces",
+        "traces-have-lines",
+        "lines-are-named",
+        "no-orphan-lines",
+        "requests-unaffected",
+        "spans-accounted",
     ] {
         assert!(text.contains(&format!("held    {check}:")), "{text}");
     }

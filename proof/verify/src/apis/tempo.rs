@@ -13,6 +13,19 @@ use crate::{
 const ERROR_NAME: &str = "STATUS_CODE_ERROR";
 const ERROR_NUMBER: u64 = 2;
 
+/// Kinds of spans by their numbers.
+const KINDS: [&str; 6] = [
+    "",
+    "SPAN_KIND_INTERNAL",
+    SERVER,
+    "SPAN_KIND_CLIENT",
+    PRODUCER,
+    CONSUMER,
+];
+pub const SERVER: &str = "SPAN_KIND_SERVER";
+pub const PRODUCER: &str = "SPAN_KIND_PRODUCER";
+pub const CONSUMER: &str = "SPAN_KIND_CONSUMER";
+
 /// The API at one base URL.
 #[derive(Clone, Debug)]
 pub struct Tempo {
@@ -29,8 +42,12 @@ pub struct Span {
     pub id: String,
     /// Empty at a root.
     pub parent_id: String,
+    /// As in OTLP's JSON: `SPAN_KIND_CONSUMER`.
+    pub kind: String,
     pub is_error: bool,
     pub duration_ms: f64,
+    /// Ids of the spans that it links to.
+    pub links: Vec<String>,
     /// By name; what is no text is written as JSON.
     pub attributes: Vec<(String, String)>,
 }
@@ -77,6 +94,17 @@ struct Written {
     attributes: Vec<Attribute>,
     #[serde(default)]
     status: Value,
+    #[serde(default)]
+    kind: Value,
+    #[serde(default)]
+    links: Vec<Linked>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Linked {
+    #[serde(default)]
+    span_id: String,
 }
 
 #[derive(Deserialize)]
@@ -133,6 +161,8 @@ impl Written {
             name: self.name,
             id: self.span_id,
             parent_id: self.parent_span_id,
+            kind: kind(&self.kind),
+            links: self.links.into_iter().map(|link| link.span_id).collect(),
             is_error: code == ERROR_NAME || code.as_u64() == Some(ERROR_NUMBER),
             duration_ms: length_ns as f64 / 1e6,
             attributes: self
@@ -163,6 +193,20 @@ impl Span {
     pub fn attribute(&self, name: &str) -> Option<&str> {
         let mut own = self.attributes.iter();
         own.find(|(key, _)| key == name).map(|(_, value)| &**value)
+    }
+}
+
+/// By its name, also where its number stands.
+fn kind(value: &Value) -> String {
+    match value {
+        Value::String(name) => name.clone(),
+        other => {
+            let number = other
+                .as_u64()
+                .and_then(|number| usize::try_from(number).ok());
+            let name = number.and_then(|number| KINDS.get(number));
+            name.copied().unwrap_or_default().to_owned()
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a fault is about: `http:{METHOD} {route}`, `dynamodb:{Operation}`, `sqs:{Operation}` or `job:{kind}`.
+//! What a fault is about: `http:{METHOD} {route}`, `dynamodb:{Operation}`, `sqs:{Operation}`, `job:{kind}` or `otlp:export`.
 
 use std::{fmt, str::FromStr};
 
@@ -18,6 +18,8 @@ pub enum Target {
     Sqs { operation: String },
     /// A kind of job, `*` for every one.
     Job { kind: String },
+    /// The export of spans: the collector counts as away.
+    Export,
 }
 
 /// The text names no target.
@@ -39,7 +41,7 @@ impl Target {
                 service.starts_with("DynamoDB") && is_one_of(operation, name)
             }
             Self::Sqs { operation } => service == "AmazonSQS" && is_one_of(operation, name),
-            Self::Http { .. } | Self::Job { .. } => false,
+            Self::Http { .. } | Self::Job { .. } | Self::Export => false,
         }
     }
 
@@ -85,6 +87,7 @@ impl FromStr for Target {
                 }),
                 _ => Err(InvalidTarget),
             },
+            "otlp" if rest == "export" => Ok(Self::Export),
             "dynamodb" if is_operation(rest) => Ok(Self::DynamoDb {
                 operation: rest.to_owned(),
             }),
@@ -106,6 +109,7 @@ impl fmt::Display for Target {
             Self::DynamoDb { operation } => write!(f, "dynamodb:{operation}"),
             Self::Sqs { operation } => write!(f, "sqs:{operation}"),
             Self::Job { kind } => write!(f, "job:{kind}"),
+            Self::Export => f.write_str("otlp:export"),
         }
     }
 }
@@ -113,7 +117,7 @@ impl fmt::Display for Target {
 impl fmt::Display for InvalidTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "must be http:{METHOD} {route}, dynamodb:{Operation}, sqs:{Operation} or job:{kind}",
+            "must be http:{METHOD} {route}, dynamodb:{Operation}, sqs:{Operation}, job:{kind} or otlp:export",
         )
     }
 }

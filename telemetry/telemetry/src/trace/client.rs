@@ -22,6 +22,8 @@ use thiserror::Error;
 
 use super::batch::Queue;
 use super::encode::Encoder;
+use crate::config::ExportGate;
+
 use super::exporter::{BACKOFF_MIN, Exporter, Pace, SendError, Transport};
 
 /// How much of an answer is read: a partial success is some hundred bytes.
@@ -34,6 +36,7 @@ pub(crate) struct Target {
     pub(crate) headers: HeaderMap,
     /// Bound of one request.
     pub(crate) timeout: Duration,
+    pub(crate) gate: Option<ExportGate>,
 }
 
 /// The exporter could not be started.
@@ -80,6 +83,12 @@ struct Http {
 
 impl Transport for Http {
     fn send(&mut self, body: Bytes, timeout: Duration) -> Result<usize, SendError> {
+        if let Some(reason) = self.target.gate.as_ref().and_then(|gate| (gate.0)()) {
+            return Err(SendError::Unavailable {
+                reason,
+                retry_after: None,
+            });
+        }
         let request = self
             .client
             .post(&self.target.url)

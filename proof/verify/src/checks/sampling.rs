@@ -1,0 +1,196 @@
+//! The set of traces that are found is the set that the policies keep: every error, and of the rest what the predicate says.
+
+use std::time::Duration;
+
+use super::traces::{Found, PATIENCE};
+use crate::{
+    binomial,
+    evidence::{Check, Evidence},
+    http::HttpError,
+    run::{Observed, Stage},
+    sampling::TraceId,
+    scenario::Scenario,
+};
+
+/// What is kept of the traces without an error.
+const PROBABILITY: f64 = 0.05;
+/// How often chance alone may leave the interval: once in a million runs.
+const ALPHA: f64 = 1e-6;
+/// A trace that is dropped is looked for once more when every kept one has been there for so long: what is late may bring it.
+const LATE: Duration = Duration::from_secs(3);
+const TOLD_MAX: usize = 3;
+const ANSWERS_MAX: usize = 2;
+pub(super) const CLAIM: &str = "the traces that are found are those that the policies keep";
+
+/// A request and what must become of its trace.
+#[derive(Clone, Copy, Debug)]
+struct Judged {
+    id: TraceId,
+    /// Something in it failed.
+    is_error: bool,
+}
+
+impl Judged {
+    fn is_kept(self) -> bool {
+        self.is_error || self.id.is_kept()
+    }
+}
+
+impl Stage {
+    /// A check for each phase, and one for the share of the successes.
+    pub(super) async fn sampled(
+        &self,
+        scenario: &Scenario,
+        failing: &[String],
+        observed: &Observed,
+        evidence: &mut Evidence,
+    ) -> Result<(), HttpError> {
+        let mut successes = (0_u64, 0_u64);
+        let mut found_by_phase = Vec::new();
+        for (number, phase) in scenario.phases.iter().enumerate() {
+            let judged: Vec<Judged> = observed
+                .made_in(number)
+                .map(|made| Judged {
+                    id: made.trace_id,
+                    is_error: made.status >= 500 || failing.contains(&phase.name),
+                })
+                .collect();
+            let kept: Vec<TraceId> = judged
+                .iter()
+                .filter(|of| of.is_kept())
+                .map(|of| of.id)
+                .collect();
+            self.traces_when(&kept, PATIENCE, |found| found.spans.is_some())
+                .await?;
+            found_by_phase.push((phase.name.clone(), judged));
+        }
+        tokio::time::sleep(LATE).await;
+        for (phase, judged) in found_by_phase {
+            let ids: Vec<TraceId> = judged.iter().map(|of| of.id).collect();
+            let found = self.traces(&ids).await?;
+            for (of, found) in judged.iter().zip(&found) {
+                if !of.is_error {
+                    successes.0 += 1;
+                    successes.1 += u64::from(found.spans.is_some());
+                }
+            }
+            evidence.checks.push(set(&phase, &judged, &found));
+        }
+        let (made, kept) = successes;
+        let interval = binomial::interval(made, PROBABILITY, ALPHA);
+        evidence.checks.push(
+            Check::judged(
+                "success-share",
+                "of the traces without an error one in twenty is found",
+                made > 0 && interval.contains(&kept),
+            )
+            .expected(format!(
+                "{} to {} of {made}, the exact binomial interval at {PROBABILITY} (once in a million runs chance leaves it)",
+                interval.start(),
+                interval.end()
+            ))
+            .observed(format!("{kept}")),
+        );
+        Ok(())
+    }
+}
+
+/// Compares what must be there with what is.
+fn set(phase: &str, judged: &[Judged], found: &[Found]) -> Check {
+    let (mut missing, mut extra) = (Vec::new(), Vec::new());
+    for (of, found) in judged.iter().zip(found) {
+        match (of.is_kept(), found.spans.is_some()) {
+            (true, false) => missing.push(found),
+            (false, true) => extra.push(found),
+            _ => {}
+        }
+    }
+    let errors = judged.iter().filter(|of| of.is_error).count();
+    let kept = judged.iter().filter(|of| of.is_kept()).count();
+    let told = |name: &str, found: &[&Found]| {
+        let ids: Vec<String> = found
+            .iter()
+            .take(TOLD_MAX)
+            .map(|found| found.id.to_string())
+            .collect();
+        format!("{} {name} ({})", found.len(), ids.join(", "))
+    };
+    let is_held = !judged.is_empty() && missing.is_empty() && extra.is_empty();
+    let shown = missing.iter().chain(&extra).copied().chain(found);
+    Check::judged(&format!("kept-{phase}"), CLAIM, is_held)
+        .expected(format!(
+            "exactly {kept} of {} traces: {errors} with an error, {} by the predicate",
+            judged.len(),
+            kept - errors
+        ))
+        .observed(match is_held {
+            true => "exactly these".to_owned(),
+            false => format!(
+                "{}, {}",
+                told("missing", &missing),
+                told("too many", &extra)
+            ),
+        })
+        .asked(shown.map(|found| &found.answer).take(ANSWERS_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use reqwest::StatusCode;
+
+    use super::*;
+    use crate::{evidence::Verdict, http::Answer};
+
+    fn dropped() -> TraceId {
+        loop {
+            let id = TraceId::random();
+            if !id.is_kept() {
+                return id;
+            }
+        }
+    }
+
+    fn verdict(cases: &[(TraceId, bool, bool)]) -> Verdict {
+        let judged: Vec<Judged> = cases
+            .iter()
+            .map(|(id, is_error, _)| Judged {
+                id: *id,
+                is_error: *is_error,
+            })
+            .collect();
+        let found: Vec<Found> = cases
+            .iter()
+            .map(|(id, _, is_there)| Found {
+                id: *id,
+                spans: is_there.then(Vec::new),
+                answer: Answer {
+                    question: String::new(),
+                    status: StatusCode::OK,
+                    body: Vec::new(),
+                },
+            })
+            .collect();
+        set("x", &judged, &found).verdict
+    }
+
+    #[test]
+    fn the_set_must_be_equal_and_not_only_as_large() {
+        let (kept, gone) = (TraceId::kept(), dropped());
+        let good = [
+            (kept, false, true),
+            (gone, false, false),
+            (dropped(), true, true),
+        ];
+        assert_eq!(verdict(&good), Verdict::Held);
+        for (index, there) in [(0, false), (1, true), (2, false)] {
+            let mut cases = good;
+            cases[index].2 = there;
+            assert_eq!(verdict(&cases), Verdict::Failed, "{index}");
+        }
+        let swapped = [(kept, false, false), (gone, false, true)];
+        assert_eq!(verdict(&swapped), Verdict::Failed);
+        assert_eq!(verdict(&[]), Verdict::Failed);
+    }
+}
