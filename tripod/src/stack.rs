@@ -10,8 +10,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Context;
-
 use crate::{
     install_tls, print,
     up::{
@@ -76,10 +74,7 @@ fn run(options: &SystemOptions) -> anyhow::Result<()> {
     let otlp = Otlp::new(&addresses);
     let signals = Signals::start(&data, &otlp)?;
 
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("no async runtime")?;
+    let runtime = up::new_runtime()?;
     let (outcome, stack, cloudwatch) = runtime.block_on(async {
         let keys = data.keys()?;
         let cloudwatch = CloudWatch::start(addresses.aws_tls, &data).await?;

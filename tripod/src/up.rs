@@ -18,6 +18,7 @@ use std::{
 use anyhow::{Context, bail};
 use aws_local::{AwsLocal, Further};
 use conventions::resource::{BACKEND, GATEWAY, TASK_SERVICE, WORKER};
+use runtime::SignalFault;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -149,16 +150,16 @@ fn run(options: &Options) -> anyhow::Result<()> {
         decision_wait,
     } = Signals::start(&data, &otlp)?;
 
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("no async runtime")?;
+    let faults = SignalFault::of(BACKEND, system.allow_faults)?;
+
+    let runtime = new_runtime()?;
     let (outcome, backend) = runtime.block_on(async {
         let settings = backend::Settings {
             addresses: &addresses,
             data: &data,
             deploy: system.deploy.as_deref(),
             environment,
+            faults,
             is_virtual: options.clock == Clock::Virtual,
             metrics: guard.metrics(),
         };
@@ -230,6 +231,11 @@ impl Signals {
             guard: telemetry::init(config)?,
         })
     }
+}
+
+pub(crate) fn new_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all().build().context("no async runtime")
 }
 
 /// What the services are started with.

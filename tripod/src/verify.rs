@@ -4,11 +4,9 @@
 //! check held, 1 if one failed, 2 if something could not be run.
 
 use std::{
-    io::{self, BufRead, BufReader},
+    io,
     path::PathBuf,
-    process::{Child, Command, ExitCode, Stdio},
-    sync::mpsc,
-    thread,
+    process::ExitCode,
     time::{Duration, Instant},
 };
 
@@ -19,25 +17,13 @@ use ::verify::{
     target::Target,
 };
 use anyhow::{Context, bail};
-use rustix::process::{Pid, Signal, kill_process};
 use tokio_util::sync::CancellationToken;
 
 use crate::{install_tls, print};
+use own::Own;
 
-/// How long a system of our own may take to be ready, and to stop.
-const SYSTEM_DEADLINE: Duration = Duration::from_secs(60);
-/// What `tripod up` prints when it is ready.
-const READY: &str = "Tripod is ready";
-/// A system of our own is patient where nothing depends on it, and in a hurry elsewhere.
-const ENVIRONMENT: [(&str, &str); 4] = [
-    // Nothing but what is to be late takes longer.
-    (conventions::defaults::DECISION_WAIT_ENV, "3s"),
-    // A job fails five times in a second.
-    ("TRIPOD_BACKOFF_MIN", "100ms"),
-    ("TRIPOD_BACKOFF_MAX", "400ms"),
-    // An outage of telemetry is to cost spans within a second.
-    ("OTEL_BSP_MAX_QUEUE_SIZE", "256"),
-];
+mod mutate;
+mod own;
 
 /// Flags of `tripod verify`.
 #[derive(Debug, clap::Args)]
@@ -51,6 +37,9 @@ pub(crate) struct Options {
     /// What all times are divided by on a real clock: what the target's rules were rendered for
     #[arg(long, value_name = "K", default_value_t = 1)]
     factor: u32,
+    /// Cut one link of a system at a time, and prove that exactly the right checks notice: `all`, or names separated by commas
+    #[arg(long, value_name = "all|NAMES", conflicts_with_all = ["target", "scenarios"])]
+    mutate: Option<String>,
 }
 
 /// Verdicts of a whole run, from good to bad.
@@ -78,14 +67,16 @@ pub(crate) fn main(options: Options) -> ExitCode {
 }
 
 fn run(options: &Options) -> anyhow::Result<Outcome> {
-    let scenarios = chosen(&options.scenarios)?;
     let runtime = tokio::runtime::Runtime::new().context("no async runtime")?;
+    if let Some(names) = &options.mutate {
+        return mutate::run(names, &runtime);
+    }
+    let scenarios = chosen(&options.scenarios)?;
     let (own, target) = match &options.target {
         Some(path) => (None, Target::read(path)?),
         None => {
-            let own = Own::start()?;
-            let mut target = Target::read(&own.run_file())?;
-            target.exclusive = true;
+            let own = Own::start(&[], None)?;
+            let target = own.target()?;
             (Some(own), target)
         }
     };
@@ -96,7 +87,8 @@ fn run(options: &Options) -> anyhow::Result<Outcome> {
     outcome
 }
 
-async fn play(scenarios: &[Scenario], target: Target, factor: u32) -> anyhow::Result<Outcome> {
+/// Cancelled by Ctrl-C.
+fn stopping() -> CancellationToken {
     let stopping = CancellationToken::new();
     let interrupted = stopping.clone();
     tokio::spawn(async move {
@@ -104,7 +96,11 @@ async fn play(scenarios: &[Scenario], target: Target, factor: u32) -> anyhow::Re
             interrupted.cancel();
         }
     });
-    let mut stage = Stage::new(target, factor, stopping).await?;
+    stopping
+}
+
+async fn play(scenarios: &[Scenario], target: Target, factor: u32) -> anyhow::Result<Outcome> {
+    let mut stage = Stage::new(target, factor, stopping()).await?;
     let mut outcome = Outcome::Held;
     for scenario in scenarios {
         let begun = Instant::now();
@@ -166,82 +162,4 @@ fn tell(evidence: &Evidence, took: Duration) -> Outcome {
     text.push_str(&format!("  {:.1} s\n\n", took.as_secs_f64()));
     print(&mut io::stdout(), &text);
     outcome
-}
-
-/// A system that is there for this run alone.
-struct Own {
-    process: Child,
-    folder: tempfile::TempDir,
-    lines: mpsc::Receiver<String>,
-}
-
-impl Own {
-    fn start() -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new()
-            .prefix("tripod-verify-")
-            .tempdir()
-            .context("no temporary folder")?;
-        let executable = std::env::current_exe().context("this program has no file")?;
-        let mut process = Command::new(executable)
-            .args(["up", "--ports", "auto", "--traffic", "0", "--allow-faults"])
-            .args(["--clock", "virtual", "--data"])
-            .arg(folder.path())
-            .envs(ENVIRONMENT)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("the system does not start")?;
-        let output = process.stdout.take().expect("it is piped");
-        let (sender, lines) = mpsc::channel();
-        thread::spawn(move || {
-            let lines = BufReader::new(output).lines().map_while(Result::ok);
-            lines
-                .map(|line| sender.send(line))
-                .take_while(Result::is_ok)
-                .for_each(drop);
-        });
-        let own = Self {
-            process,
-            folder,
-            lines,
-        };
-        own.wait_until_ready()?;
-        Ok(own)
-    }
-
-    fn wait_until_ready(&self) -> anyhow::Result<()> {
-        let deadline = Instant::now() + SYSTEM_DEADLINE;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.lines.recv_timeout(left) {
-                Ok(line) if line.starts_with(READY) => return Ok(()),
-                Ok(_) => {}
-                Err(_) => bail!("the system was not ready within {SYSTEM_DEADLINE:?}"),
-            }
-        }
-    }
-
-    fn run_file(&self) -> PathBuf {
-        self.folder.path().join(crate::up::RUN_FILE)
-    }
-
-    fn stop(mut self) -> anyhow::Result<()> {
-        let pid = i32::try_from(self.process.id())
-            .ok()
-            .and_then(Pid::from_raw);
-        if let Some(pid) = pid {
-            // One that is gone already needs no signal.
-            let _ = kill_process(pid, Signal::TERM);
-        }
-        self.process.wait().context("the system does not end")?;
-        Ok(())
-    }
-}
-
-impl Drop for Own {
-    fn drop(&mut self) {
-        // After `stop` it is gone already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }

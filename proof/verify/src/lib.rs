@@ -9,6 +9,7 @@ mod checks;
 pub mod clock;
 pub mod evidence;
 pub mod http;
+pub mod mutation;
 pub mod run;
 pub mod sampling;
 pub mod scenario;

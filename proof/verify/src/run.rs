@@ -21,10 +21,10 @@ use crate::{
 
 /// A fault that outlives its verifier ends by itself.
 const FAULT_SECONDS_MAX: u64 = 2 * 3_600;
+/// See [`Stage::patience`].
+const PATIENCE: Duration = Duration::from_secs(90);
 /// Looks at the alerts, within one interval of a real clock.
 const LOOKS_PER_INTERVAL: u32 = 15;
-/// How long jobs may take to be delivered as often as a phase wants: the waits between five attempts grow to a minute.
-const ATTEMPTS_PATIENCE: Duration = Duration::from_secs(300);
 
 /// Everything a scenario runs on.
 pub struct Stage {
@@ -34,6 +34,9 @@ pub struct Stage {
     pub prometheus: Prometheus,
     pub tempo: Tempo,
     pub loki: Option<Loki>,
+    /// How long what must be there may take to appear after the last request: jobs are retried, traces decided and stored,
+    /// lines shipped meanwhile.
+    pub patience: Duration,
     /// Cancelled by Ctrl-C: nothing further is done, but faults are removed.
     pub stopping: CancellationToken,
 }
@@ -98,6 +101,7 @@ impl Stage {
             prometheus: Prometheus::new(&http, &target.prometheus),
             tempo: Tempo::new(&http, &target.tempo),
             loki: target.loki.as_ref().map(|url| Loki::new(&http, url)),
+            patience: PATIENCE,
             target,
             http,
             clock,
@@ -193,7 +197,7 @@ impl Stage {
             let made = observed.made_in(kind.phase);
             let ids: Vec<TraceId> = made.map(|made| made.trace_id).collect();
             let delivered = |found: &Found| propagation::attempts(found) >= attempts;
-            self.traces_when(&ids, ATTEMPTS_PATIENCE, delivered).await?;
+            self.traces_when(&ids, self.patience, delivered).await?;
         }
         tokio::select! {
             () = tokio::time::sleep(phase.linger) => {}

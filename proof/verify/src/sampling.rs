@@ -44,7 +44,8 @@ impl TraceId {
         for (index, byte) in bytes.iter_mut().enumerate() {
             *byte = u8::from_str_radix(&text[2 * index..2 * index + 2], 16).ok()?;
         }
-        Some(Self(bytes))
+        // All zeros is no trace id.
+        (bytes != [0; 16]).then_some(Self(bytes))
     }
 
     /// Whether a trace without any error is kept: FNV-1a-64 over salt and id is at most the threshold.
@@ -82,6 +83,7 @@ mod tests {
         for text in [
             "",
             "4bf9",
+            "00000000000000000000000000000000",
             "4bf92f3577b34da6a3ce929d0e0e473g",
             "é".repeat(16).as_str(),
         ] {

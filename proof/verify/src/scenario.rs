@@ -220,6 +220,14 @@ impl Scenario {
     }
 }
 
+impl Phase {
+    /// Whether its requests end after the decision on their traces.
+    pub fn is_late(&self) -> bool {
+        let fault = self.fault.as_ref();
+        fault.is_some_and(|fault| fault.after_decision.is_some())
+    }
+}
+
 impl CheckSpec {
     /// Whether it compares the one phase with a fault with the others.
     fn is_about_the_fault(&self) -> bool {

@@ -11,10 +11,12 @@ pub mod settings;
 mod admin;
 mod process;
 mod readiness;
+mod signal_faults;
 mod signals;
 
 pub use faults::Faults;
 pub use process::{Process, Service, main};
 pub use readiness::Readiness;
 pub use settings::{Secret, Settings, Time};
+pub use signal_faults::{SignalFault, SignalFaultError, VARIABLE as SIGNAL_FAULTS};
 pub use tokio_util::sync::CancellationToken;

@@ -15,6 +15,7 @@ use crate::{
     readiness::Readiness,
     server,
     settings::{self, Common, Loaded, Request, Settings},
+    signal_faults::{self, SignalFault},
     signals,
 };
 
@@ -112,6 +113,8 @@ fn start<S: Service>(common: &Common, faults: &Faults) -> anyhow::Result<(TcpLis
     if let Some(environment) = &common.environment {
         config.environment.clone_from(environment);
     }
+    let signal_faults = SignalFault::of(S::NAME, common.allow_faults)?;
+    signal_faults::apply(&signal_faults, &mut config);
     if common.allow_faults {
         let faults = faults.clone();
         config.export_gate = Some(telemetry::ExportGate(Arc::new(move || faults.export())));

@@ -12,6 +12,7 @@ use conventions::{defaults, resource};
 use thiserror::Error;
 use url::Url;
 
+use crate::cuts::Cuts;
 use crate::log::EventFilter;
 use crate::metrics::Matcher;
 use crate::sampling::Sampling;
@@ -104,6 +105,8 @@ pub struct Config {
     pub histogram_buckets: Vec<(Matcher, Vec<f64>)>,
     /// Asked before every attempt to export spans. For scenarios that take the collector away.
     pub export_gate: Option<ExportGate>,
+    /// What is left out on purpose. For scenarios that prove what must be noticed.
+    pub cuts: Cuts,
 }
 
 /// Says why the collector is to count as away now; `None` when it is not.
@@ -160,6 +163,7 @@ impl Config {
             span_batch_delay: Duration::from_secs_f64(defaults::SPAN_BATCH_DELAY_SECONDS),
             histogram_buckets: Vec::new(),
             export_gate: None,
+            cuts: Cuts::default(),
         }
     }
 

@@ -20,6 +20,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry;
 
 use crate::config::Config;
+use crate::cuts;
 use crate::log::writer::Writer;
 use crate::log::{self, EventFilter, Format, Gate, JsonLayer};
 use crate::metrics::{InstallError, MetricsHandle, RecorderBuilder};
@@ -114,6 +115,7 @@ pub fn init(config: Config) -> Result<Guard, InitError> {
     }
     // Fails only if the service chose a provider before, which serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    cuts::set(config.cuts);
     let predicate = sampling::set_predicate(&config.sampling);
     // First: a handle that is made before the recorder is installed never counts anything.
     let metrics = recorder(&config).install()?;

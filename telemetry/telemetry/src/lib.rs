@@ -6,6 +6,7 @@
 pub mod aws;
 mod background;
 pub mod config;
+mod cuts;
 mod durations;
 pub mod http;
 mod init;
@@ -20,6 +21,7 @@ pub mod w3c;
 
 pub use background::{background_span, mark_error, spawn, suppress};
 pub use config::{Config, ConfigError, ExportGate, LogOutput};
+pub use cuts::Cuts;
 pub use init::{Guard, InitError, init};
 pub use metrics::{MetricsHandle, Page, exemplars};
 pub use report::Report;

@@ -9,6 +9,7 @@ use std::{
 };
 
 use aws_local::Further;
+use runtime::SignalFault;
 use telemetry::MetricsHandle;
 
 use super::{addresses::Addresses, data::Data};
@@ -37,6 +38,8 @@ pub(super) struct Settings<'s> {
     pub(super) deploy: Option<&'s Path>,
     /// What log streams are labelled with.
     pub(super) environment: String,
+    /// What is wrong with its signals on purpose.
+    pub(super) faults: Vec<SignalFault>,
     /// Whether samples and alerts are on a clock that stands still until it is told.
     pub(super) is_virtual: bool,
     /// The metrics of this process.

@@ -75,6 +75,23 @@ fn a_rule_with_another_threshold_turns_the_alerts_time_red_and_nothing_else() {
     assert!(system.stop().success());
 }
 
+/// Two cuts of a kind each; the whole table is `tripod verify --mutate all`.
+#[test]
+fn a_cut_is_noticed_by_exactly_the_checks_that_must() {
+    let (text, code) = verify(&["--mutate", "rule-hold,log-ids"]);
+    println!("{text}");
+    assert_eq!(code, Some(0), "{text}");
+    for row in [
+        "rule-hold         yes       HighErrorRate-fires ",
+        "log-ids           yes       traces-have-lines, lines-are-named, no-orphan-lines ",
+    ] {
+        assert!(text.contains(row), "{text}");
+    }
+    let (text, code) = verify(&["--mutate", "nonsense"]);
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("there is no cut nonsense"), "{text}");
+}
+
 #[test]
 fn without_a_system_it_could_not_run() {
     let folder = tempfile::tempdir().unwrap();

@@ -12,8 +12,6 @@ use crate::{
     scenario::{CheckSpec, SpanSpec},
 };
 
-/// How long a trace may take to be decided and stored, and lines to be shipped, after the last request.
-const PATIENCE: Duration = Duration::from_secs(45);
 const POLL: Duration = Duration::from_millis(200);
 /// Clocks of machines, and the time that a request takes.
 const MARGIN_MS: i64 = 60_000;
@@ -160,7 +158,7 @@ impl Stage {
         &self,
         exemplars: &[(TraceId, Exemplar)],
     ) -> Result<Vec<(TraceId, Option<Vec<Span>>, Answer)>, HttpError> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         let mut resolved = Vec::new();
         for (id, _) in exemplars {
             loop {
@@ -187,7 +185,7 @@ impl Stage {
         };
         let names = &self.target.names;
         let selector = format!("{{{}=\"{}\"}}", names.service, wanted.service);
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         let is_good = |line: &serde_json::Value| {
             wanted.level.is_none_or(|level| line["level"] == level)
                 && line[&names.trace_id] == id.to_string()

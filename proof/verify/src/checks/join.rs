@@ -6,10 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{
-    lines,
-    traces::{Found, PATIENCE},
-};
+use super::{lines, traces::Found};
 use crate::{
     apis::loki::{Line, Loki},
     clock::system_ms,
@@ -44,7 +41,7 @@ impl Stage {
             .map(|made| made.trace_id)
             .collect();
         let found = self
-            .traces_when(&kept, PATIENCE, |found| found.spans.is_some())
+            .traces_when(&kept, self.patience, |found| found.spans.is_some())
             .await?;
         evidence.checks.push(spans_have_services(&found));
         match &self.loki {
@@ -61,7 +58,7 @@ impl Stage {
         observed: &Observed,
         evidence: &mut Evidence,
     ) -> Result<(), HttpError> {
-        let (deadline, names) = (Instant::now() + PATIENCE, &self.target.names);
+        let (deadline, names) = (Instant::now() + self.patience, &self.target.names);
         loop {
             let (read, answer) = self.all_lines(loki, observed).await?;
             let of_traces = lines::of_traces(found, &read, names, &answer);
@@ -133,7 +130,7 @@ impl Stage {
         let is_one_nameless = named.contains(&None);
         let ids: Vec<TraceId> = named.into_iter().flatten().collect();
         let found = self
-            .traces_when(&ids, PATIENCE, |found| found.spans.is_some())
+            .traces_when(&ids, self.patience, |found| found.spans.is_some())
             .await?;
         let missing: Vec<String> = found
             .iter()

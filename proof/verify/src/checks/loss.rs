@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use conventions::metrics::{OUTCOME, OUTCOME_DROPPED, OUTCOME_FAILED, TELEMETRY_SPANS};
 
-use super::traces::{Found, PATIENCE};
+use super::traces::Found;
 use crate::{
     evidence::{Check, Evidence},
     http::HttpError,
@@ -39,12 +39,12 @@ impl Stage {
         let usual = observed.made_in(control).map(|made| made.trace_id);
         let usual: Vec<TraceId> = usual.collect();
         let usual = self
-            .traces_when(&usual, PATIENCE, |found| spans_of(found, service) > 0)
+            .traces_when(&usual, self.patience, |found| spans_of(found, service) > 0)
             .await?;
         let each = || usual.iter().map(|found| spans_of(found, service));
         let least = each().min().unwrap_or(0) * ids.len();
         let most = each().max().unwrap_or(0) * ids.len();
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         loop {
             let (lost, answer) = self.lost(service, observed.phases[number].start_ms).await?;
             let found = self.traces(&ids).await?;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use conventions::spans::{HTTP_REQUEST_RESEND_COUNT, TRIPOD_JOB_ATTEMPT};
 
-use super::traces::{Found, PATIENCE};
+use super::traces::Found;
 use crate::{
     apis::tempo::{CONSUMER, PRODUCER, SERVER, Span},
     evidence::Check,
@@ -42,7 +42,7 @@ impl Stage {
         let taken = observed.made_in(number).filter(|made| made.status < 400);
         let ids: Vec<TraceId> = taken.map(|made| made.trace_id).collect();
         let found = self
-            .traces_when(&ids, PATIENCE, |found| fault(found, wanted).is_none())
+            .traces_when(&ids, self.patience, |found| fault(found, wanted).is_none())
             .await?;
         let broken: Vec<(&Found, String)> = found
             .iter()

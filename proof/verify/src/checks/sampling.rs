@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::traces::{Found, PATIENCE};
+use conventions::spans::TRIPOD_LATE;
+
+use super::traces::Found;
 use crate::{
     binomial,
     evidence::{Check, Evidence},
@@ -46,7 +48,7 @@ impl Stage {
         evidence: &mut Evidence,
     ) -> Result<(), HttpError> {
         let mut successes = (0_u64, 0_u64);
-        let mut found_by_phase = Vec::new();
+        let mut judged_by_phase = Vec::new();
         for (number, phase) in scenario.phases.iter().enumerate() {
             let judged: Vec<Judged> = observed
                 .made_in(number)
@@ -60,12 +62,12 @@ impl Stage {
                 .filter(|of| of.is_kept())
                 .map(|of| of.id)
                 .collect();
-            self.traces_when(&kept, PATIENCE, |found| found.spans.is_some())
+            self.traces_when(&kept, self.patience, |found| found.spans.is_some())
                 .await?;
-            found_by_phase.push((phase.name.clone(), judged));
+            judged_by_phase.push((phase, judged));
         }
         tokio::time::sleep(LATE).await;
-        for (phase, judged) in found_by_phase {
+        for (phase, judged) in judged_by_phase {
             let ids: Vec<TraceId> = judged.iter().map(|of| of.id).collect();
             let found = self.traces(&ids).await?;
             for (of, found) in judged.iter().zip(&found) {
@@ -74,7 +76,10 @@ impl Stage {
                     successes.1 += u64::from(found.spans.is_some());
                 }
             }
-            evidence.checks.push(set(&phase, &judged, &found));
+            evidence.checks.push(set(&phase.name, &judged, &found));
+            if phase.is_late() {
+                evidence.checks.push(late(&phase.name, &found));
+            }
         }
         let (made, kept) = successes;
         let interval = binomial::interval(made, PROBABILITY, ALPHA);
@@ -132,6 +137,27 @@ fn set(phase: &str, judged: &[Judged], found: &[Found]) -> Check {
             ),
         })
         .asked(shown.map(|found| &found.answer).take(ANSWERS_MAX))
+}
+
+/// Spans that end after the decision say so: a collector judges them by themselves only then.
+fn late(phase: &str, found: &[Found]) -> Check {
+    let there: Vec<&Found> = found.iter().filter(|found| found.spans.is_some()).collect();
+    let is_marked = |found: &Found| {
+        let mut spans = found.spans.iter().flatten();
+        spans.any(|span| span.attribute(TRIPOD_LATE) == Some("true"))
+    };
+    let unmarked: Vec<&&Found> = there.iter().filter(|found| !is_marked(found)).collect();
+    Check::judged(
+        &format!("marked-{phase}"),
+        "spans that end after the decision on their trace say that they are late",
+        !there.is_empty() && unmarked.is_empty(),
+    )
+    .expected(format!("a late span in each of {} traces", there.len()))
+    .observed(match unmarked.len() {
+        0 => "in each".to_owned(),
+        count => format!("in all but {count}"),
+    })
+    .asked(unmarked.iter().map(|found| &found.answer).take(ANSWERS_MAX))
 }
 
 #[cfg(test)]

@@ -11,8 +11,6 @@ use crate::{
     sampling::TraceId,
 };
 
-/// How long traces may take to be whole after the last request: jobs are retried, traces decided and stored meanwhile.
-pub(super) const PATIENCE: Duration = Duration::from_secs(90);
 const POLL: Duration = Duration::from_millis(200);
 /// Traces that are read at a time.
 const AT_ONCE_MAX: usize = 8;

@@ -106,6 +106,9 @@ pub(super) fn existing_producers(input: &Input) -> Vec<SpanContext> {
 
 /// Adds the trace to each message that has none and has room.
 pub(super) fn inject(input: &mut Input, context: &Context) {
+    if crate::cuts::cuts().sqs_traceparent {
+        return;
+    }
     let Some(carrier) = Carrier::of(context) else {
         return;
     };

@@ -16,6 +16,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::message::{method, method_in_name, version};
 use super::redact;
+use crate::cuts::cuts;
 use crate::durations::{Durations, Sample};
 use crate::w3c;
 
@@ -220,7 +221,9 @@ impl<'a> Call<'a> {
         }
         let otel = span.context();
         otel.span().set_attributes(attributes);
-        w3c::inject(&w3c::context_to_send(&span), request.headers_mut());
+        if !cuts().http_traceparent {
+            w3c::inject(&w3c::context_to_send(&span), request.headers_mut());
+        }
         Self {
             client,
             options,

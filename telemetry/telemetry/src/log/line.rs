@@ -12,6 +12,7 @@ use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt as _, TraceId};
 use tracing::Level;
 
 use super::{json, timestamp};
+use crate::cuts::cuts;
 
 /// Longest line. Beyond it the fields give way to a message that says so: log stores cut or refuse such lines
 /// (Loki and CloudWatch Logs at 256 KiB), and one value must not fill the writer's queue.
@@ -63,6 +64,7 @@ impl Format {
     /// Everything up to the members of `fields`.
     pub(super) fn begin(&self, out: &mut Vec<u8>, ids: Option<Ids>, level: Level) {
         let scope = ids.or(self.process);
+        let scope = scope.filter(|_| !cuts().log_ids);
         let (trace_id, span_id) = scope.map_or((TraceId::INVALID, SpanId::INVALID), |ids| {
             (ids.trace_id, ids.span_id)
         });

@@ -103,6 +103,9 @@ pub(super) fn candidate() -> Candidate {
     let Some((trace_id, span_id)) = ids else {
         return Candidate::None;
     };
+    if crate::cuts::cuts().exemplars {
+        return Candidate::None;
+    }
     let is_error = in_error_scope();
     if !is_error && !crate::sampling::predicate().keeps(trace_id) {
         return Candidate::NotKept;

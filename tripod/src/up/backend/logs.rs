@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::Context;
 use aws_local::Further;
 use conventions::resource::SERVICES;
+use runtime::SignalFault;
 use server::{Surface, loki};
 use shipper::{Destination, Shipper};
 
@@ -14,6 +15,8 @@ use crate::up::{
     log_store::LogStore,
 };
 
+/// Nobody listens there: the discard port.
+const DEAD_URL: &str = "http://127.0.0.1:9";
 /// How long the last lines may take to be delivered at the end; what is left then is delivered after the next start.
 const SHIPPER_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -34,6 +37,10 @@ impl Logs {
         let loki = Surface::bind("the Loki API", address, routes, options).await?;
         let aws_tls = settings.addresses.aws_tls;
         let cloudwatch = CloudWatch::start(aws_tls, settings.data).await?;
+        let loki_url = match settings.faults.contains(&SignalFault::DeadLoki) {
+            true => DEAD_URL.to_owned(),
+            false => format!("http://{}", loki.address()),
+        };
         let shipper = Shipper::start(shipper::Options {
             logs: settings.data.logs(),
             services: SERVICES
@@ -43,9 +50,7 @@ impl Logs {
             state: settings.data.shipper(),
             env: settings.environment.clone(),
             destinations: vec![
-                Destination::Loki {
-                    url: format!("http://{}", loki.address()),
-                },
+                Destination::Loki { url: loki_url },
                 Destination::CloudWatch {
                     url: format!("https://{aws_tls}"),
                     stream: machine(),

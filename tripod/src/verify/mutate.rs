@@ -1,0 +1,154 @@
+//! `tripod verify --mutate`: for each cut a system of its own, on which exactly the checks that should notice must turn red.
+
+use std::{
+    fs, io,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use ::verify::{
+    evidence::Verdict,
+    mutation::{Cut, MUTATIONS, Mutation, Noticed},
+    run::{RunError, Stage},
+    scenario::{BUILT_IN, Scenario},
+};
+use anyhow::{Context, bail};
+use tokio::runtime::Runtime;
+
+use super::{Outcome, own::Own, stopping};
+use crate::{print, up::deploy};
+
+/// What is cut never comes, so it is not waited for as long as usual.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+pub(super) fn run(names: &str, runtime: &Runtime) -> anyhow::Result<Outcome> {
+    let mutations = chosen(names)?;
+    let mut outcome = Outcome::Held;
+    let heading = format!("  {:<18}{:<10}{}\n", "cut", "noticed", "red checks");
+    print(&mut io::stdout(), &heading);
+    for mutation in mutations {
+        let begun = Instant::now();
+        let judged = one(mutation, runtime);
+        let (row, of_row) = row(mutation, judged, begun.elapsed())?;
+        print(&mut io::stdout(), &row);
+        outcome = outcome.max(of_row);
+    }
+    Ok(outcome)
+}
+
+fn chosen(names: &str) -> anyhow::Result<Vec<&'static Mutation>> {
+    if names == "all" {
+        return Ok(MUTATIONS.iter().collect());
+    }
+    let named = |name: &str| {
+        let mut mutations = MUTATIONS.iter();
+        mutations
+            .find(|mutation| mutation.name == name)
+            .with_context(|| {
+                let known = MUTATIONS.map(|mutation| mutation.name).join(", ");
+                format!("there is no cut {name}; there are {known}")
+            })
+    };
+    names.split(',').map(named).collect()
+}
+
+/// A line of the table. An interruption ends the whole run.
+fn row(
+    mutation: &Mutation,
+    judged: anyhow::Result<Noticed>,
+    took: Duration,
+) -> anyhow::Result<(String, Outcome)> {
+    let (word, detail, outcome) = match judged {
+        Ok(of) if of.is_exact() && mutation.red.is_empty() => {
+            ("-", "none, as it must be".to_owned(), Outcome::Held)
+        }
+        Ok(of) if of.is_exact() => ("yes", of.noticed.join(", "), Outcome::Held),
+        Ok(of) => {
+            let mut detail = of.noticed.join(", ");
+            for (word, checks) in [("MISSED", &of.missed), ("UNEXPECTED", &of.unexpected)] {
+                if !checks.is_empty() {
+                    detail.push_str(&format!("  {word}: {}", checks.join(", ")));
+                }
+            }
+            let word = if of.noticed.is_empty() {
+                "NO"
+            } else {
+                "NOT SO"
+            };
+            (word, detail, Outcome::Failed)
+        }
+        Err(error) if matches!(error.downcast_ref(), Some(RunError::Stopped)) => return Err(error),
+        Err(error) => (
+            "NOT RUN",
+            format!("could not run: {error:#}"),
+            Outcome::CouldNotRun,
+        ),
+    };
+    let name = mutation.name;
+    let seconds = took.as_secs_f64();
+    Ok((
+        format!("  {name:<18}{word:<10}{detail}  ({seconds:.0} s)\n"),
+        outcome,
+    ))
+}
+
+/// Starts a system with the cut, plays, and says which checks turned red.
+fn one(mutation: &Mutation, runtime: &Runtime) -> anyhow::Result<Noticed> {
+    let folder = tempfile::tempdir().context("no temporary folder")?;
+    let (environment, deploy) = match mutation.cut {
+        Cut::None => (Vec::new(), None),
+        Cut::Signals(faults) => (vec![(runtime::SIGNAL_FAULTS, faults)], None),
+        Cut::File { path, pieces } => {
+            write_deploy(folder.path(), path, pieces)?;
+            (Vec::new(), Some(folder.path()))
+        }
+    };
+    let own = Own::start(&environment, deploy)?;
+    let target = own.target()?;
+    let red = runtime.block_on(async {
+        let mut stage = Stage::new(target, 1, stopping()).await?;
+        stage.patience = PATIENCE;
+        let mut red = Vec::new();
+        for name in mutation.scenarios {
+            let (_, yaml) = BUILT_IN
+                .iter()
+                .find(|(known, _)| known == name)
+                .context("a cut names a scenario that is not there")?;
+            let evidence = stage.play(&Scenario::parse(name, yaml)?).await?;
+            for check in evidence.checks {
+                match check.verdict {
+                    Verdict::Held => {}
+                    Verdict::Failed => red.push(check.id),
+                    Verdict::CouldNotRun => bail!("{}: {}", check.id, check.observed),
+                }
+            }
+        }
+        anyhow::Ok(red)
+    })?;
+    own.stop()?;
+    Ok(mutation.judge(&red))
+}
+
+/// The built-in configuration with some pieces of one file changed.
+fn write_deploy(folder: &Path, changed: &str, pieces: &[(&str, &str)]) -> anyhow::Result<()> {
+    let files = [
+        (deploy::COLLECTOR_PATH, deploy::COLLECTOR),
+        (deploy::PROMETHEUS_PATH, deploy::PROMETHEUS),
+        (deploy::ALERTMANAGER_PATH, deploy::ALERTMANAGER),
+    ];
+    for (path, built_in) in files.into_iter().chain(deploy::RULES) {
+        let mut text = built_in.to_owned();
+        for (from, to) in pieces.iter().filter(|_| path == changed) {
+            if !text.contains(from) {
+                bail!("{path} has no {from:?} to be cut");
+            }
+            text = text.replace(from, to);
+        }
+        let path = folder.join(path);
+        path.parent()
+            .map_or(Ok(()), fs::create_dir_all)
+            .and_then(|()| fs::write(&path, text))
+            .with_context(|| format!("{} cannot be written", path.display()))?;
+    }
+    Ok(())
+}
