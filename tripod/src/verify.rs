@@ -11,12 +11,15 @@ use std::{
 };
 
 use ::verify::{
+    clock::system_ms,
     evidence::{Evidence, Verdict},
+    report::{self, Played, Report},
     run::{RunError, Stage},
     scenario::{BUILT_IN, Scenario},
     target::Target,
 };
 use anyhow::{Context, bail};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{install_tls, print};
@@ -37,6 +40,9 @@ pub(crate) struct Options {
     /// What all times are divided by on a real clock: what the target's rules were rendered for
     #[arg(long, value_name = "K", default_value_t = 1)]
     factor: u32,
+    /// Write results.json, junit.xml and index.html to this folder
+    #[arg(long, value_name = "DIR", conflicts_with = "mutate")]
+    report: Option<PathBuf>,
     /// Cut one link of a system at a time, and prove that exactly the right checks notice: `all`, or names separated by commas
     #[arg(long, value_name = "all|NAMES", conflicts_with_all = ["target", "scenarios"])]
     mutate: Option<String>,
@@ -80,45 +86,95 @@ fn run(options: &Options) -> anyhow::Result<Outcome> {
             (Some(own), target)
         }
     };
-    let outcome = runtime.block_on(play(&scenarios, target, options.factor));
+    let outcome = runtime.block_on(play(&scenarios, target, options));
     if let Some(own) = own {
         own.stop()?;
     }
     outcome
 }
 
-/// Cancelled by Ctrl-C.
-fn stopping() -> CancellationToken {
+/// Cancelled by Ctrl-C and SIGTERM.
+fn stopping() -> anyhow::Result<CancellationToken> {
+    let mut terminate = signal(SignalKind::terminate()).context("no handler for SIGTERM")?;
     let stopping = CancellationToken::new();
     let interrupted = stopping.clone();
     tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            interrupted.cancel();
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
         }
+        interrupted.cancel();
     });
-    stopping
+    Ok(stopping)
 }
 
-async fn play(scenarios: &[Scenario], target: Target, factor: u32) -> anyhow::Result<Outcome> {
-    let mut stage = Stage::new(target, factor, stopping()).await?;
-    let mut outcome = Outcome::Held;
+async fn play(
+    scenarios: &[Scenario],
+    target: Target,
+    options: &Options,
+) -> anyhow::Result<Outcome> {
+    let gateway = target.gateway.clone();
+    let mut stage = Stage::new(target, options.factor, stopping()?).await?;
+    let (begun, begun_ms) = (Instant::now(), system_ms());
+    let (mut outcome, mut played) = (Outcome::Held, Vec::new());
     for scenario in scenarios {
         let begun = Instant::now();
-        print(
-            &mut io::stdout(),
-            &format!("{}: {}\n", scenario.name, scenario.title),
-        );
-        match stage.play(scenario).await {
-            Ok(evidence) => outcome = outcome.max(tell(&evidence, begun.elapsed())),
-            Err(RunError::Stopped) => bail!("stopped"),
+        let title = format!("{}: {}\n", scenario.name, scenario.title);
+        print(&mut io::stdout(), &title);
+        let result = stage.play(scenario).await;
+        let is_stopped = matches!(result, Err(RunError::Stopped));
+        let result = result.map_err(anyhow::Error::from);
+        outcome = outcome.max(match &result {
+            Ok(evidence) => tell(evidence, begun.elapsed()),
             Err(error) => {
-                let error = anyhow::Error::from(error);
                 print(&mut io::stdout(), &format!("  could not run: {error:#}\n"));
-                outcome = Outcome::CouldNotRun;
+                Outcome::CouldNotRun
             }
+        });
+        played.push(record(scenario, result, begun.elapsed()));
+        if is_stopped {
+            break;
         }
     }
+    let is_stopped = stage.stopping.is_cancelled();
+    if let Some(folder) = &options.report {
+        let report = Report {
+            version: report::VERSION,
+            clock: stage.clock.name(),
+            factor: options.factor,
+            gateway,
+            begun_ms,
+            took_s: begun.elapsed().as_secs_f64(),
+            is_complete: !is_stopped,
+            scenarios: played,
+        };
+        let written = report.write(folder);
+        written.with_context(|| format!("no report in {}", folder.display()))?;
+    }
+    if is_stopped {
+        bail!("stopped");
+    }
     Ok(outcome)
+}
+
+/// What a scenario leaves in the report.
+fn record(scenario: &Scenario, result: anyhow::Result<Evidence>, took: Duration) -> Played {
+    let (verdict, error, evidence) = match result {
+        Ok(evidence) => (Played::verdict_of(&evidence), None, evidence),
+        Err(error) => (
+            Verdict::CouldNotRun,
+            Some(format!("{error:#}")),
+            Evidence::default(),
+        ),
+    };
+    Played {
+        name: scenario.name.clone(),
+        title: scenario.title.clone(),
+        verdict,
+        error,
+        took_s: took.as_secs_f64(),
+        evidence,
+    }
 }
 
 fn chosen(names: &[String]) -> anyhow::Result<Vec<Scenario>> {

@@ -40,6 +40,14 @@ impl Clock {
         })
     }
 
+    /// As reports call it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Real { .. } => "real",
+            Self::Virtual { .. } => "virtual",
+        }
+    }
+
     /// Unix milliseconds on the clock of the system's samples.
     pub fn now_ms(&self) -> i64 {
         match self {
@@ -83,7 +91,7 @@ impl Clock {
 }
 
 /// Unix milliseconds of this machine.
-pub(crate) fn system_ms() -> i64 {
+pub fn system_ms() -> i64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod evidence;
 pub mod http;
 pub mod mutation;
+pub mod report;
 pub mod run;
 pub mod sampling;
 pub mod scenario;

@@ -2,7 +2,7 @@
 //!
 //! The schema is documented in `docs/verify.md`. Times are those of the objective; a shortened clock divides them.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use serde::Deserialize;
 
@@ -152,6 +152,19 @@ pub struct SpanSpec {
     pub error: bool,
     #[serde(default)]
     pub longer_than_ms: f64,
+}
+
+impl fmt::Display for SpanSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a span {}", self.name)?;
+        if self.error {
+            write!(f, " with an error")?;
+        }
+        if self.longer_than_ms > 0.0 {
+            write!(f, " of {} ms or more", self.longer_than_ms)?;
+        }
+        Ok(())
+    }
 }
 
 /// A scenario file cannot be used.

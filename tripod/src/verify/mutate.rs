@@ -106,7 +106,7 @@ fn one(mutation: &Mutation, runtime: &Runtime) -> anyhow::Result<Noticed> {
     let own = Own::start(&environment, deploy)?;
     let target = own.target()?;
     let red = runtime.block_on(async {
-        let mut stage = Stage::new(target, 1, stopping()).await?;
+        let mut stage = Stage::new(target, 1, stopping()?).await?;
         stage.patience = PATIENCE;
         let mut red = Vec::new();
         for name in mutation.scenarios {

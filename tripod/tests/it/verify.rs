@@ -2,9 +2,13 @@
 
 use std::{fs, process::Command};
 
+use rustix::process::Signal;
+use serde_json::Value;
+
 use crate::{
+    api::client,
     metrics::deploy,
-    system::{Start, System, command},
+    system::{Guarded, Start, System, command, signal, wait, wait_for},
 };
 
 /// What it printed, and its exit code.
@@ -72,6 +76,36 @@ fn a_rule_with_another_threshold_turns_the_alerts_time_red_and_nothing_else() {
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("FAILED  HighErrorRate-fires:"), "{text}");
     assert!(text.contains("held    exemplars-resolve:"), "{text}");
+    assert!(system.stop().success());
+}
+
+#[test]
+fn an_interrupted_run_removes_its_fault_and_leaves_what_it_had() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, report) = (folder.path().join("data"), folder.path().join("report"));
+    let system = System::start(&data, &Start::default());
+    let mut command = command(&["verify", "loss", "--target"]);
+    command.arg(data.join("run.json"));
+    command.arg("--report").arg(&report);
+    let mut process = Guarded(command.spawn().unwrap());
+    let faults = format!("{}/faults", system.admin("task-service"));
+    let client = client();
+    let has_fault = || {
+        let list = client.get(&faults).send().unwrap().text().unwrap();
+        list.contains("verify-loss")
+    };
+    wait_for("the phase with the fault", || has_fault().then_some(()));
+    signal(process.0.id(), Signal::TERM);
+    let status = wait(&mut process.0);
+    assert_eq!(status.code(), Some(2));
+    assert!(!has_fault());
+    let text = fs::read_to_string(report.join("results.json")).unwrap();
+    let results: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(results["is_complete"], false);
+    assert_eq!(results["scenarios"][0]["error"], "stopped");
+    for name in ["junit.xml", "index.html"] {
+        assert!(report.join(name).exists());
+    }
     assert!(system.stop().success());
 }
 

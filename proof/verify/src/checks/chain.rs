@@ -98,7 +98,7 @@ impl Stage {
             .find(|(_, spans, _)| spans.as_ref().is_some_and(shows));
         evidence.checks.push(
             Check::judged("span", "the trace shows what went wrong", shown.is_some())
-                .expected(format!("{:?} of {}", wanted.span, wanted.service))
+                .expected(format!("{} of {}", wanted.span, wanted.service))
                 .observed(shown.map_or("no such span".to_owned(), |(id, spans, _)| {
                     let spans = spans.iter().flatten();
                     let span = spans.into_iter().find(|span| is_wanted(span, wanted));
