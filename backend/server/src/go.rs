@@ -165,22 +165,6 @@ pub(crate) fn parse_prometheus_duration(text: &str) -> Result<u64, String> {
     Ok(sum)
 }
 
-/// A duration as Prometheus' `model.Duration` writes it: years, weeks and days only where nothing is left over.
-pub(crate) fn prometheus_duration(milliseconds: u64) -> String {
-    let mut rest = milliseconds.saturating_mul(MILLISECOND);
-    let mut out = String::new();
-    for (unit, size) in PROMETHEUS_UNITS {
-        if rest >= size && (size < DAY || rest.is_multiple_of(size)) {
-            let _ = write!(out, "{}{unit}", rest / size);
-            rest %= size;
-        }
-    }
-    match out.is_empty() {
-        true => "0s".to_owned(),
-        false => out,
-    }
-}
-
 /// `time.Duration.String` of a duration that is not negative.
 pub(crate) fn duration(nanoseconds: u64) -> String {
     match nanoseconds {

@@ -43,7 +43,7 @@ pub(super) async fn config(State(api): Shared) -> Answer {
 pub(super) async fn flags(State(api): Shared) -> Answer {
     let engine = api.prometheus.engine();
     let limits = engine.options();
-    let duration_ms = |ms: i64| go::prometheus_duration(ms.unsigned_abs());
+    let duration_ms = tsdb::duration::format;
     let flags = [
         ("enable-feature", "exemplar-storage".to_owned()),
         ("query.lookback-delta", duration_ms(limits.lookback_ms)),
@@ -196,5 +196,5 @@ fn most(out: &mut String, mut list: Vec<(String, usize)>, entries: usize) {
 }
 
 fn duration(duration: Duration) -> String {
-    go::prometheus_duration(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+    tsdb::duration::format(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
 }

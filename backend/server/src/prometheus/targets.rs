@@ -186,8 +186,8 @@ fn target(out: &mut String, status: &TargetStatus) {
     json::moment(out, status.last_scrape_ms);
     out.push_str(",\"lastScrapeDuration\":");
     go::float(out, status.last_duration.as_secs_f64());
-    let interval = go::prometheus_duration(target.interval_ms.unsigned_abs());
-    let timeout = go::prometheus_duration(target.timeout_ms.unsigned_abs());
+    let interval = tsdb::duration::format(target.interval_ms);
+    let timeout = tsdb::duration::format(target.timeout_ms);
     let _ = write!(
         out,
         ",\"health\":\"{}\",\"scrapeInterval\":\"{interval}\",\"scrapeTimeout\":\"{timeout}\"}}",
