@@ -38,7 +38,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE")]
     target: Option<PathBuf>,
     /// What all times are divided by on a real clock: what the target's rules were rendered for
-    #[arg(long, value_name = "K", default_value_t = 1)]
+    #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=3600))]
     factor: u32,
     /// Write results.json, junit.xml and index.html to this folder
     #[arg(long, value_name = "DIR", conflicts_with = "mutate")]

@@ -95,8 +95,8 @@ pub const MUTATIONS: [Mutation; 15] = [
         name: "late-mark",
         cut: Cut::Signals("gateway:no-late-mark,task-service:no-late-mark"),
         scenarios: &["sampling"],
-        red: &["marked-slow-errors", "marked-slow-successes"],
-        may: &[],
+        red: &["marked-slow-errors"],
+        may: &["marked-slow-successes"],
     },
     Mutation {
         name: "salt",
