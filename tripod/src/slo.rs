@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use ::slo::{ObjectiveFile, render};
+use ::slo::{ObjectiveFile, compress, render};
 use anyhow::{Context, bail};
 
 use crate::print;
@@ -70,7 +70,7 @@ fn check(files: &[PathBuf], rules: Option<&Path>) -> anyhow::Result<String> {
             let rule_file = folder.join(rule_file_name(path)?);
             let found = fs::read_to_string(&rule_file)
                 .with_context(|| format!("{} cannot be read", rule_file.display()))?;
-            if found != render::rules(&file, render::Options::default())? {
+            if found != render::rules(&file) {
                 bail!(
                     "{} is not what {} says; run `tripod slo render`",
                     rule_file.display(),
@@ -86,7 +86,7 @@ fn check(files: &[PathBuf], rules: Option<&Path>) -> anyhow::Result<String> {
 fn render_all(files: &[PathBuf], out: Option<&Path>, compression: u32) -> anyhow::Result<String> {
     let mut text = String::new();
     for path in files {
-        let rules = render::rules(&read(path)?, render::Options { compression })
+        let rules = compress::file(&render::rules(&read(path)?), compression)
             .with_context(|| format!("{} cannot be compressed", path.display()))?;
         let Some(folder) = out else {
             text += &rules;

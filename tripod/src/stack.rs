@@ -69,7 +69,7 @@ fn run(options: &SystemOptions) -> anyhow::Result<()> {
     let mut picker = Picker::new(options.ports());
     let addresses = Addresses::plan(&mut picker)?;
     let layout = Layout::plan(&addresses, &data, &mut picker)?;
-    configuration::write(&layout, options.deploy.as_deref())?;
+    configuration::write(&layout, options.deploy.as_deref(), options.compress)?;
 
     let otlp = Otlp::new(&addresses);
     let signals = Signals::start(&data, &otlp)?;
@@ -92,6 +92,7 @@ fn run(options: &SystemOptions) -> anyhow::Result<()> {
             &keys.dev,
         );
         run.components = chosen.ready_urls();
+        run.factor = options.compress;
         let run_file = RunFile::create(run)?;
         let stop = up::stop_on_signal()?;
         let stack = Stack::start(&chosen, &layout, &run_file)?;

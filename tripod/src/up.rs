@@ -90,6 +90,9 @@ pub(crate) struct SystemOptions {
     /// Folder with the configuration of the real components, read instead of the built-in one
     #[arg(long, value_name = "DIR")]
     pub(crate) deploy: Option<PathBuf>,
+    /// Divide every interval, window and wait of scrapes, rules and alerts by this, to see an hour in a minute
+    #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub(crate) compress: u32,
     /// Let the processes take faults on their admin listeners
     #[arg(long)]
     allow_faults: bool,
@@ -103,6 +106,17 @@ pub(crate) struct Options {
     /// `virtual`: scrape and evaluate only when told over HTTP, at simulated instants
     #[arg(long, value_name = "real|virtual", value_enum, default_value_t = Clock::Real)]
     clock: Clock,
+}
+
+impl Options {
+    /// The folder that the backend is to read instead of what is built in.
+    fn deploy(&self, data: &Data) -> anyhow::Result<Option<PathBuf>> {
+        let system = &self.system;
+        if self.clock == Clock::Virtual && system.compress != 1 {
+            bail!("a virtual clock takes no time that --compress could divide");
+        }
+        deploy::folder(system.deploy.as_deref(), system.compress, data.path())
+    }
 }
 
 impl SystemOptions {
@@ -141,6 +155,7 @@ fn run(options: &Options) -> anyhow::Result<()> {
     let system = &options.system;
     let data = system.open_data()?;
     let addresses = Addresses::plan(&mut Picker::new(system.ports()))?;
+    let deploy = options.deploy(&data)?;
 
     let otlp = Otlp::new(&addresses);
     let Signals {
@@ -151,13 +166,12 @@ fn run(options: &Options) -> anyhow::Result<()> {
     } = Signals::start(&data, &otlp)?;
 
     let faults = SignalFault::of(BACKEND, system.allow_faults)?;
-
     let runtime = new_runtime()?;
     let (outcome, backend) = runtime.block_on(async {
         let settings = backend::Settings {
             addresses: &addresses,
             data: &data,
-            deploy: system.deploy.as_deref(),
+            deploy: deploy.as_deref(),
             environment,
             faults,
             is_virtual: options.clock == Clock::Virtual,
@@ -168,16 +182,19 @@ fn run(options: &Options) -> anyhow::Result<()> {
             Err(error) => return (Err(error), None),
         };
         let served = async {
-            reload_on_hangup(backend.reloader(system.deploy.as_deref()))?;
+            reload_on_hangup(backend.reloader(deploy.as_deref()))?;
             let keys = data.keys()?;
-            let run = Run::new(
-                &addresses,
-                data.path(),
-                &backend.ca_file(),
-                decision_wait,
-                &keys.dev,
-            );
-            let run = run.with_clock(backend.clock());
+            let run = Run {
+                clock: backend.clock().map(|address| format!("http://{address}")),
+                factor: system.compress,
+                ..Run::new(
+                    &addresses,
+                    data.path(),
+                    &backend.ca_file(),
+                    decision_wait,
+                    &keys.dev,
+                )
+            };
             let services = Services {
                 options: system,
                 data: &data,
@@ -199,12 +216,13 @@ fn run(options: &Options) -> anyhow::Result<()> {
     let collected = backend.map(|backend| runtime.block_on(backend.stop()));
     drop(runtime);
     if let (Ok(()), Some(collected)) = (&outcome, collected) {
-        let text = format!(
-            "Stopped. The supervisor's own telemetry: {report}\nThe collector: {collected}\n"
-        );
-        print(&mut io::stdout(), &text);
+        print(&mut io::stdout(), &farewell(&report, &collected));
     }
     outcome
+}
+
+fn farewell(own: &telemetry::Report, collected: &collector::Report) -> String {
+    format!("Stopped. The supervisor's own telemetry: {own}\nThe collector: {collected}\n")
 }
 
 /// The supervisor's own telemetry, and what its configuration says for others too.

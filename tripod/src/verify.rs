@@ -7,26 +7,36 @@ use std::{
     io,
     path::PathBuf,
     process::ExitCode,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use ::verify::{
     clock::system_ms,
+    contract::Contract,
     evidence::{Evidence, Verdict},
     report::{self, Played, Report},
     run::{RunError, Stage},
-    scenario::{BUILT_IN, Scenario},
+    scenario::Scenario,
     target::Target,
 };
 use anyhow::{Context, bail};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{SignalKind, signal},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{install_tls, print};
-use own::Own;
+use own::{Own, OwnClock, Start};
+use progress::Manner;
 
 mod mutate;
 mod own;
+mod progress;
+
+/// What times are divided by on a compressed clock, if nothing else is said: an hour is a minute.
+const FACTOR: u32 = 60;
 
 /// Flags of `tripod verify`.
 #[derive(Debug, clap::Args)]
@@ -37,15 +47,35 @@ pub(crate) struct Options {
     /// File with the addresses of a running system, such as `DATA/run.json`; otherwise one is started
     #[arg(long, value_name = "FILE")]
     target: Option<PathBuf>,
-    /// What all times are divided by on a real clock: what the target's rules were rendered for
-    #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=3600))]
-    factor: u32,
+    /// File with the requests and promises of other services than the task system
+    #[arg(long, value_name = "FILE", requires = "target")]
+    contract: Option<PathBuf>,
+    /// How time passes on a system that is started: `virtual` by default. A target says so itself
+    #[arg(long, value_enum, conflicts_with = "target")]
+    clock: Option<ClockKind>,
+    /// What all times are divided by: on a compressed clock 60 by default, of a target what its rules were made for
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=3600))]
+    factor: Option<u32>,
     /// Write results.json, junit.xml and index.html to this folder
     #[arg(long, value_name = "DIR", conflicts_with = "mutate")]
     report: Option<PathBuf>,
+    /// Say nothing while scenarios are played
+    #[arg(long, short)]
+    quiet: bool,
     /// Cut one link of a system at a time, and prove that exactly the right checks notice: `all`, or names separated by commas
-    #[arg(long, value_name = "all|NAMES", conflicts_with_all = ["target", "scenarios"])]
+    #[arg(long, value_name = "all|NAMES", conflicts_with_all = ["target", "scenarios", "clock", "factor"])]
     mutate: Option<String>,
+}
+
+/// How time passes on a system that is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum ClockKind {
+    /// Scrapes and rules at simulated instants: two hours in a minute
+    Virtual,
+    /// Everything shortened
+    Compressed,
+    /// As long as it says
+    Real,
 }
 
 /// Verdicts of a whole run, from good to bad.
@@ -73,34 +103,86 @@ pub(crate) fn main(options: Options) -> ExitCode {
 }
 
 fn run(options: &Options) -> anyhow::Result<Outcome> {
-    let runtime = tokio::runtime::Runtime::new().context("no async runtime")?;
+    let runtime = Runtime::new().context("no async runtime")?;
+    let stopping = runtime.block_on(async { stopping() })?;
     if let Some(names) = &options.mutate {
-        return mutate::run(names, &runtime);
+        return mutate::run(names, &runtime, &stopping);
     }
-    let scenarios = chosen(&options.scenarios)?;
-    let (own, target) = match &options.target {
+    let contract = match &options.contract {
+        Some(path) => Contract::read(path)?,
+        None => Contract::built_in()?,
+    };
+    let scenarios = chosen(&contract, &options.scenarios)?;
+    let mut record = Record::new(options);
+    let outcome = prove(
+        options,
+        contract,
+        &scenarios,
+        (&runtime, stopping),
+        &mut record,
+    );
+    if let Err(error) = &outcome {
+        record.error = Some(format!("{error:#}"));
+    }
+    record.write()?;
+    outcome
+}
+
+/// Starts a system if there is none, and plays.
+fn prove(
+    options: &Options,
+    contract: Contract,
+    scenarios: &[Scenario],
+    (runtime, stopping): (&Runtime, CancellationToken),
+    record: &mut Record<'_>,
+) -> anyhow::Result<Outcome> {
+    let (own, mut target) = match &options.target {
         Some(path) => (None, Target::read(path)?),
         None => {
-            let own = Own::start(&[], None)?;
+            let start = Start {
+                clock: own_clock(options)?,
+                environment: &[],
+                deploy: None,
+            };
+            let own = Own::start(&start, &stopping)?;
             let target = own.target()?;
             (Some(own), target)
         }
     };
-    let outcome = runtime.block_on(play(&scenarios, target, options));
+    if own.is_none() {
+        target.factor = options.factor.unwrap_or(target.factor);
+    }
+    record.gateway.clone_from(&target.gateway);
+    let outcome = runtime.block_on(async {
+        let mut stage = Stage::new(target, Arc::new(contract), stopping).await?;
+        play(&mut stage, scenarios, record).await
+    });
     if let Some(own) = own {
         own.stop()?;
     }
     outcome
 }
 
+fn own_clock(options: &Options) -> anyhow::Result<OwnClock> {
+    match (options.clock, options.factor) {
+        (None | Some(ClockKind::Virtual), None) => Ok(OwnClock::Virtual),
+        (Some(ClockKind::Real), None) => Ok(OwnClock::Real { factor: 1 }),
+        (Some(ClockKind::Compressed), factor) => Ok(OwnClock::Real {
+            factor: factor.unwrap_or(FACTOR),
+        }),
+        (_, Some(_)) => bail!("--factor is for a compressed clock, or a target"),
+    }
+}
+
 /// Cancelled by Ctrl-C and SIGTERM.
 fn stopping() -> anyhow::Result<CancellationToken> {
     let mut terminate = signal(SignalKind::terminate()).context("no handler for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("no handler for SIGINT")?;
     let stopping = CancellationToken::new();
     let interrupted = stopping.clone();
     tokio::spawn(async move {
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
+            _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
         interrupted.cancel();
@@ -108,96 +190,161 @@ fn stopping() -> anyhow::Result<CancellationToken> {
     Ok(stopping)
 }
 
+/// What becomes the report, whatever happens.
+struct Record<'o> {
+    options: &'o Options,
+    clock: &'static str,
+    factor: u32,
+    gateway: String,
+    begun: Instant,
+    begun_ms: i64,
+    is_complete: bool,
+    error: Option<String>,
+    scenarios: Vec<Played>,
+}
+
+impl<'o> Record<'o> {
+    fn new(options: &'o Options) -> Self {
+        Self {
+            options,
+            clock: "none",
+            factor: 1,
+            gateway: String::new(),
+            begun: Instant::now(),
+            begun_ms: system_ms(),
+            is_complete: false,
+            error: None,
+            scenarios: Vec::new(),
+        }
+    }
+
+    fn write(self) -> anyhow::Result<()> {
+        let Some(folder) = &self.options.report else {
+            return Ok(());
+        };
+        let report = Report {
+            version: report::VERSION,
+            clock: self.clock,
+            factor: self.factor,
+            gateway: self.gateway,
+            begun_ms: self.begun_ms,
+            took_s: self.begun.elapsed().as_secs_f64(),
+            is_complete: self.is_complete,
+            error: self.error,
+            scenarios: self.scenarios,
+        };
+        let written = report.write(folder);
+        written.with_context(|| format!("no report in {}", folder.display()))
+    }
+}
+
 async fn play(
+    stage: &mut Stage,
     scenarios: &[Scenario],
-    target: Target,
-    options: &Options,
+    record: &mut Record<'_>,
 ) -> anyhow::Result<Outcome> {
-    let gateway = target.gateway.clone();
-    let mut stage = Stage::new(target, options.factor, stopping()?).await?;
-    let (begun, begun_ms) = (Instant::now(), system_ms());
-    let (mut outcome, mut played) = (Outcome::Held, Vec::new());
+    record.clock = stage.clock.name();
+    record.factor = stage.clock.factor();
+    let manner = Manner::new(record.options.quiet);
+    stage.progress = manner.told();
+    let mut outcome = Outcome::Held;
     for scenario in scenarios {
         let begun = Instant::now();
         let title = format!("{}: {}\n", scenario.name, scenario.title);
         print(&mut io::stdout(), &title);
-        let result = stage.play(scenario).await;
-        let is_stopped = matches!(result, Err(RunError::Stopped));
-        let result = result.map_err(anyhow::Error::from);
-        outcome = outcome.max(match &result {
-            Ok(evidence) => tell(evidence, begun.elapsed()),
-            Err(error) => {
-                print(&mut io::stdout(), &format!("  could not run: {error:#}\n"));
-                Outcome::CouldNotRun
-            }
-        });
-        played.push(record(scenario, result, begun.elapsed()));
-        if is_stopped {
-            break;
+        let (evidence, result) = stage.play(scenario).await;
+        manner.end();
+        let played = played(scenario, evidence, result, begun.elapsed());
+        outcome = outcome.max(tell(&played));
+        record.scenarios.push(played);
+        if stage.stopping.is_cancelled() {
+            bail!("stopped");
         }
     }
-    let is_stopped = stage.stopping.is_cancelled();
-    if let Some(folder) = &options.report {
-        let report = Report {
-            version: report::VERSION,
-            clock: stage.clock.name(),
-            factor: options.factor,
-            gateway,
-            begun_ms,
-            took_s: begun.elapsed().as_secs_f64(),
-            is_complete: !is_stopped,
-            scenarios: played,
-        };
-        let written = report.write(folder);
-        written.with_context(|| format!("no report in {}", folder.display()))?;
-    }
-    if is_stopped {
-        bail!("stopped");
-    }
+    record.is_complete = true;
+    print(&mut io::stdout(), &sum(record));
     Ok(outcome)
 }
 
-/// What a scenario leaves in the report.
-fn record(scenario: &Scenario, result: anyhow::Result<Evidence>, took: Duration) -> Played {
-    let (verdict, error, evidence) = match result {
-        Ok(evidence) => (Played::verdict_of(&evidence), None, evidence),
-        Err(error) => (
-            Verdict::CouldNotRun,
-            Some(format!("{error:#}")),
-            Evidence::default(),
-        ),
+/// All of it in one line.
+fn sum(record: &Record<'_>) -> String {
+    let checks = record
+        .scenarios
+        .iter()
+        .flat_map(|played| &played.evidence.checks);
+    let count = |verdict| {
+        checks
+            .clone()
+            .filter(|check| check.verdict == verdict)
+            .count()
     };
+    let broken = record
+        .scenarios
+        .iter()
+        .filter(|played| played.error.is_some());
+    format!(
+        "{} scenarios in {:.1} s: {} checks held, {} failed, {} could not run\n",
+        record.scenarios.len(),
+        record.begun.elapsed().as_secs_f64(),
+        count(Verdict::Held),
+        count(Verdict::Failed),
+        count(Verdict::CouldNotRun) + broken.count()
+    )
+}
+
+/// What a scenario leaves in the report.
+fn played(
+    scenario: &Scenario,
+    evidence: Evidence,
+    result: Result<(), RunError>,
+    took: Duration,
+) -> Played {
+    let error = result
+        .err()
+        .map(|error| format!("{:#}", anyhow::Error::from(error)));
     Played {
         name: scenario.name.clone(),
         title: scenario.title.clone(),
-        verdict,
+        verdict: match &error {
+            Some(_) => Verdict::CouldNotRun,
+            None => Played::verdict_of(&evidence),
+        },
         error,
         took_s: took.as_secs_f64(),
         evidence,
     }
 }
 
-fn chosen(names: &[String]) -> anyhow::Result<Vec<Scenario>> {
-    let known = || BUILT_IN.map(|(name, _)| name).join(", ");
+fn chosen(contract: &Contract, names: &[String]) -> anyhow::Result<Vec<Scenario>> {
+    let known = || contract.scenarios.iter().map(|known| &known.name);
     if let Some(unknown) = names
         .iter()
-        .find(|name| !BUILT_IN.iter().any(|(known, _)| known == name))
+        .find(|name| !known().any(|known| known == *name))
     {
-        bail!("there is no scenario {unknown}; there are {}", known());
+        let known: Vec<&str> = known().map(String::as_str).collect();
+        bail!(
+            "there is no scenario {unknown}; there are {}",
+            known.join(", ")
+        );
     }
-    let wanted = BUILT_IN
+    let is_wanted = |scenario: &&Scenario| names.is_empty() || names.contains(&scenario.name);
+    Ok(contract
+        .scenarios
         .iter()
-        .filter(|(name, _)| names.is_empty() || names.iter().any(|wanted| wanted == name));
-    wanted
-        .map(|(name, yaml)| Ok(Scenario::parse(name, yaml)?))
-        .collect()
+        .filter(is_wanted)
+        .cloned()
+        .collect())
 }
 
 /// Prints what a scenario has shown.
-fn tell(evidence: &Evidence, took: Duration) -> Outcome {
+fn tell(played: &Played) -> Outcome {
     let mut text = String::new();
     let mut outcome = Outcome::Held;
-    for check in &evidence.checks {
+    if let Some(error) = &played.error {
+        outcome = Outcome::CouldNotRun;
+        text.push_str(&format!("  could not run: {error}\n"));
+    }
+    for check in &played.evidence.checks {
         let (mark, of_check) = match check.verdict {
             Verdict::Held => ("held   ", Outcome::Held),
             Verdict::Failed => ("FAILED ", Outcome::Failed),
@@ -209,13 +356,13 @@ fn tell(evidence: &Evidence, took: Duration) -> Outcome {
             check.id, check.claim, check.expected, check.observed
         ));
     }
-    for link in &evidence.chain {
+    for link in &played.evidence.chain {
         text.push_str(&format!(
             "  → {}: {}\n      {}\n",
             link.kind, link.seen, link.question
         ));
     }
-    text.push_str(&format!("  {:.1} s\n\n", took.as_secs_f64()));
+    text.push_str(&format!("  {:.1} s\n\n", played.took_s));
     print(&mut io::stdout(), &text);
     outcome
 }

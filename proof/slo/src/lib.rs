@@ -5,6 +5,7 @@
 //! multi-burn-rate alerts are those of the SRE workbook, chapter 5 (<https://sre.google/workbook/alerting-on-slos/>).
 
 pub mod burn;
+pub mod compress;
 pub mod objective;
 pub mod render;
 

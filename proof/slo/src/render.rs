@@ -24,64 +24,34 @@ const BURN_RATE: &str = "service:slo_burn_rate:ratio";
 /// What YAML 1.1, which Prometheus reads, does not take for text, in any case.
 const YAML_WORDS: [&str; 9] = ["false", "n", "no", "null", "off", "on", "true", "y", "yes"];
 
-/// How often the rules are evaluated on a clock that is not compressed.
+/// How often the rules are evaluated.
 const INTERVAL: Duration = Duration::from_secs(15);
 
-/// How the rules are made.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Options {
-    /// All windows and intervals are divided by this: 1 in production, 60 to see an hour in a minute.
-    pub compression: u32,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { compression: 1 }
-    }
-}
-
-/// A window or interval would be less than a millisecond, or not a whole number of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{duration:?} cannot be divided by {by} into whole milliseconds")]
-pub struct Indivisible {
-    duration: Duration,
-    by: u32,
-}
-
 /// The rule file of an objective file.
-///
-/// # Errors
-/// When the compression does not divide a window.
-pub fn rules(file: &ObjectiveFile, options: Options) -> Result<String, Indivisible> {
+pub fn rules(file: &ObjectiveFile) -> String {
     let mut text =
         String::from("# Made by `tripod slo render`; edit the objective file instead.\ngroups:\n");
     for objective in &file.slos {
-        let group = Group {
-            file,
-            objective,
-            compression: options.compression,
-        };
-        group.write(&mut text)?;
+        Group { file, objective }.write(&mut text);
     }
-    Ok(text)
+    text
 }
 
 struct Group<'a> {
     file: &'a ObjectiveFile,
     objective: &'a Objective,
-    compression: u32,
 }
 
 impl Group<'_> {
-    fn write(&self, text: &mut String) -> Result<(), Indivisible> {
+    fn write(&self, text: &mut String) {
         line(
             text,
             2,
             &format!("- name: slo-{}-{}", self.file.service, self.objective.name),
         );
-        line(text, 4, &format!("interval: {}", self.duration(INTERVAL)?));
+        line(text, 4, &format!("interval: {}", shown(INTERVAL)));
         line(text, 4, "rules:");
-        let shortest = self.duration(PAIRS[0].short)?;
+        let shortest = shown(PAIRS[0].short);
         self.record(text, &format!("{EVENTS}{shortest}"), &self.total(&shortest));
         self.record(
             text,
@@ -89,18 +59,20 @@ impl Group<'_> {
             &self.errors(&shortest),
         );
         for window in windows() {
-            let window = self.duration(window)?;
+            let window = shown(window);
             let ratio = ratio(&self.errors(&window), &self.total(&window));
             self.record(text, &format!("{RATIO}{window}"), &ratio);
         }
-        self.period(text, &shortest)?;
-        PAIRS.iter().try_for_each(|pair| self.alert(text, pair))
+        self.period(text, &shortest);
+        for pair in &PAIRS {
+            self.alert(text, pair);
+        }
     }
 
     /// The period's own ratio is errors over events, not a mean of ratios: a quiet night counts less than a busy noon.
     /// Sums of the recorded rates are proportional to the counts, and cheaper than 30 days of raw samples.
-    fn period(&self, text: &mut String, shortest: &str) -> Result<(), Indivisible> {
-        let period = self.duration(PERIOD)?;
+    fn period(&self, text: &mut String, shortest: &str) {
+        let period = shown(PERIOD);
         let selector = self.selector();
         let sum = |metric: &str| format!("sum_over_time({metric}{shortest}{selector}[{period}])");
         self.record(
@@ -115,7 +87,6 @@ impl Group<'_> {
         let burnt = |window: &str| format!("{RATIO}{window}{selector} / {budget}");
         self.record(text, BURN_RATE, &burnt(shortest));
         self.record(text, REMAINING, &format!("1 - {}", burnt(&period)));
-        Ok(())
     }
 
     fn record(&self, text: &mut String, name: &str, expression: &str) {
@@ -128,13 +99,13 @@ impl Group<'_> {
     /// One alert: both windows above the threshold. The long one says that it matters, the short one that it still goes on.
     ///
     /// A rule for each pair rather than one that joins them by `or`: each fires and resolves at instants of its own.
-    fn alert(&self, text: &mut String, pair: &Pair) -> Result<(), Indivisible> {
+    fn alert(&self, text: &mut String, pair: &Pair) {
         let Some(name) = self.objective.alert_name(pair.severity) else {
-            return Ok(());
+            return;
         };
         let alerting = &self.objective.alerting;
         let own = alerting.alert(pair.severity);
-        let (long, short) = (self.duration(pair.long)?, self.duration(pair.short)?);
+        let (long, short) = (shown(pair.long), shown(pair.short));
         let threshold = round(pair.threshold(self.objective.budget()));
         let selector = self.selector();
         let above = |window: &str| format!("{RATIO}{window}{selector} > {threshold}");
@@ -154,7 +125,6 @@ impl Group<'_> {
         pairs(text, 10, &labels);
         line(text, 8, "annotations:");
         pairs(text, 10, &self.annotations(own, pair, &long));
-        Ok(())
     }
 
     fn annotations(&self, own: &Alert, pair: &Pair, long: &str) -> Text {
@@ -201,19 +171,6 @@ impl Group<'_> {
             self.file.service, self.objective.name
         )
     }
-
-    /// As Prometheus writes it, divided by the compression.
-    fn duration(&self, duration: Duration) -> Result<String, Indivisible> {
-        let milliseconds = duration.as_millis();
-        let by = u128::from(self.compression.max(1));
-        if !milliseconds.is_multiple_of(by) {
-            return Err(Indivisible {
-                duration,
-                by: self.compression,
-            });
-        }
-        Ok(prometheus_duration(milliseconds / by))
-    }
 }
 
 /// Rounded: rates carry noise in their last binary digits, with which a ratio of exactly the threshold would be above it.
@@ -233,7 +190,12 @@ fn windows() -> Vec<Duration> {
 }
 
 /// `1h`, `30s`, `250ms`: the largest unit that divides it.
-fn prometheus_duration(milliseconds: u128) -> String {
+fn shown(duration: Duration) -> String {
+    prometheus_duration(duration.as_millis())
+}
+
+/// As Prometheus writes it, in one unit.
+pub(crate) fn prometheus_duration(milliseconds: u128) -> String {
     let units = [
         ("d", 86_400_000),
         ("h", 3_600_000),
@@ -309,16 +271,13 @@ slos:
       ticket_alert: {disable: true}
 "#;
 
-    fn render(compression: u32) -> Result<String, Indivisible> {
-        rules(
-            &ObjectiveFile::parse(FILE).unwrap(),
-            Options { compression },
-        )
+    fn render() -> String {
+        rules(&ObjectiveFile::parse(FILE).unwrap())
     }
 
     #[test]
     fn thresholds_are_written_without_binary_noise() {
-        let text = render(1).unwrap();
+        let text = render();
         for part in [
             "ratio_rate1h{service=\"gateway\", slo=\"availability\"} > 0.0144\n",
             "ratio_rate30m{service=\"gateway\", slo=\"availability\"} > 0.006\n",
@@ -337,7 +296,7 @@ slos:
             .replace("labels: {service: overwritten}", "labels: {\"null\": yes}")
             .replace("alerting:\n      ticket_alert: {disable: true}", alerting);
         let file = ObjectiveFile::parse(&file).unwrap();
-        let text = rules(&file, Options::default()).unwrap();
+        let text = rules(&file);
         for part in [
             r#"- alert: "a: \n- b""#,
             r#""on": "\u0085""#,
@@ -345,29 +304,5 @@ slos:
         ] {
             assert!(text.contains(part), "{text}");
         }
-    }
-
-    #[test]
-    fn a_compressed_clock_divides_every_window() {
-        let text = render(60).unwrap();
-        for part in [
-            "interval: 250ms",
-            "ratio_rate1m{",
-            "ratio_rate5s{",
-            "[12h])",
-        ] {
-            assert!(text.contains(part), "{text}");
-        }
-        assert!(!text.contains("[30d]"));
-    }
-
-    #[test]
-    fn a_compression_that_leaves_fractions_is_refused() {
-        assert!(
-            render(7)
-                .unwrap_err()
-                .to_string()
-                .contains("15s cannot be divided by 7")
-        );
     }
 }

@@ -3,8 +3,11 @@
 
 use std::ops::RangeInclusive;
 
-/// The counts outside of which lies less than `alpha / 2` on either side, for `n` trials of probability `p`, 0 < p < 1.
+/// The counts outside of which lies less than `alpha / 2` on either side, for `n` trials of probability `p`, 0 < p ≤ 1.
 pub(crate) fn interval(n: u64, p: f64, alpha: f64) -> RangeInclusive<u64> {
+    if p >= 1.0 {
+        return n..=n;
+    }
     let probabilities: Vec<f64> = probabilities(n, p);
     let tail = |counts: &mut dyn Iterator<Item = u64>| {
         let mut sum = 0.0;

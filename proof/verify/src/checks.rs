@@ -21,17 +21,17 @@ use crate::{
 
 impl Stage {
     /// Every check of a scenario on what happened in it.
-    pub(crate) async fn judge(&self, scenario: &Scenario, observed: &Observed) -> Evidence {
-        let mut evidence = Evidence::default();
-        for (number, phase) in observed.phases.iter().enumerate() {
-            let name = scenario.phases[number].name.clone();
-            evidence.instants.push((name, phase.start_ms));
-        }
+    pub(crate) async fn judge(
+        &self,
+        scenario: &Scenario,
+        observed: &Observed,
+        evidence: &mut Evidence,
+    ) {
         for spec in &scenario.checks {
             let before = evidence.checks.len();
             match spec {
                 CheckSpec::ThresholdAlert { .. } | CheckSpec::BurnAlert { .. } => {
-                    self.alert_times(scenario, spec, observed, &mut evidence);
+                    self.alert_times(scenario, spec, observed, evidence).await;
                 }
                 CheckSpec::BudgetSpent {
                     service,
@@ -43,9 +43,11 @@ impl Stage {
                         .checks
                         .push(or_not_run(budget::ID, budget::CLAIM, spent));
                 }
-                CheckSpec::Chain { .. } => self.chain(spec, observed, &mut evidence).await,
+                CheckSpec::Chain { .. } => self.chain(spec, observed, evidence).await,
                 CheckSpec::Spike { expr, factor } => {
-                    let spike = self.spike(expr, *factor, observed).await;
+                    let spike = self
+                        .spike(scenario, (expr, *factor), observed, evidence)
+                        .await;
                     evidence
                         .checks
                         .push(or_not_run(spike::ID, spike::CLAIM, spike));
@@ -55,13 +57,11 @@ impl Stage {
                 | CheckSpec::Join
                 | CheckSpec::Loss { .. } => {}
             }
-            self.judge_traces(scenario, spec, observed, &mut evidence)
-                .await;
+            self.judge_traces(scenario, spec, observed, evidence).await;
             for check in &mut evidence.checks[before..] {
                 check.at_ms = self.clock.now_ms();
             }
         }
-        evidence
     }
 }
 
@@ -87,19 +87,19 @@ impl Stage {
                     resent: *resent,
                 };
                 let phase = (phase.as_str(), scenario.phase(phase));
-                let id = propagation::id(phase.0);
-                let judged = self.propagation(phase, &wanted, observed).await;
-                evidence
-                    .checks
-                    .push(or_not_run(&id, propagation::CLAIM, judged));
-                return;
+                let judged = self.propagation(phase, &wanted, observed, evidence).await;
+                (propagation::id(phase.0), propagation::CLAIM, judged)
             }
             CheckSpec::Sampling { failing } => (
-                "sampling",
+                "sampling".to_owned(),
                 sampling::CLAIM,
                 self.sampled(scenario, failing, observed, evidence).await,
             ),
-            CheckSpec::Join => (join::ID, join::CLAIM, self.join(observed, evidence).await),
+            CheckSpec::Join => (
+                join::ID.to_owned(),
+                join::CLAIM,
+                self.join(observed, evidence).await,
+            ),
             CheckSpec::Loss {
                 phase,
                 control,
@@ -107,12 +107,12 @@ impl Stage {
             } => {
                 let of = (phase.as_str(), control.as_str(), service.as_str());
                 let judged = self.loss(scenario, of, observed, evidence).await;
-                (loss::ID, loss::CLAIM, judged)
+                (loss::ID.to_owned(), loss::CLAIM, judged)
             }
             _ => return,
         };
         if let Err(error) = judged {
-            evidence.checks.push(Check::not_run(id, claim, &error));
+            evidence.checks.push(Check::not_run(&id, claim, &error));
         }
     }
 }

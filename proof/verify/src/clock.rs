@@ -43,8 +43,17 @@ impl Clock {
     /// As reports call it.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Real { .. } => "real",
+            Self::Real { factor: 1 } => "real",
+            Self::Real { .. } => "compressed",
             Self::Virtual { .. } => "virtual",
+        }
+    }
+
+    /// What all times are divided by.
+    pub fn factor(&self) -> u32 {
+        match self {
+            Self::Real { factor } => *factor,
+            Self::Virtual { .. } => 1,
         }
     }
 

@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use crate::http::{Answer, HttpError};
+use crate::{
+    http::{Answer, HttpError},
+    waterfall::Waterfall,
+};
 
 /// Bytes of a raw answer that are kept; of a longer one the first.
 pub const ANSWER_BYTES_MAX: usize = 16 << 10;
@@ -26,7 +29,10 @@ pub struct Check {
 /// A question and its raw answer.
 #[derive(Clone, Debug, Serialize)]
 pub struct Asked {
+    /// As it is read.
     pub question: String,
+    /// As it is asked again.
+    pub url: String,
     pub status: u16,
     /// Cut at [`ANSWER_BYTES_MAX`].
     pub answer: String,
@@ -48,8 +54,9 @@ pub struct Link {
     pub kind: &'static str,
     /// What is seen there.
     pub seen: String,
-    /// Where it is seen again.
+    /// Where it is seen again, as it is read and as it is asked.
     pub question: String,
+    pub url: String,
 }
 
 /// What one scenario has shown.
@@ -57,6 +64,8 @@ pub struct Link {
 pub struct Evidence {
     pub checks: Vec<Check>,
     pub chain: Vec<Link>,
+    /// Traces that are worth looking at.
+    pub waterfalls: Vec<Waterfall>,
     /// Instants of interest by name, Unix milliseconds on the clock of the scenario.
     pub instants: Vec<(String, i64)>,
 }
@@ -66,8 +75,20 @@ impl Asked {
         let cut = answer.body.len().min(ANSWER_BYTES_MAX);
         Self {
             question: answer.question.clone(),
+            url: answer.url.clone(),
             status: answer.status.as_u16(),
             answer: String::from_utf8_lossy(&answer.body[..cut]).into_owned(),
+        }
+    }
+}
+
+impl Link {
+    pub(crate) fn new(kind: &'static str, seen: String, answer: &Answer) -> Self {
+        Self {
+            kind,
+            seen,
+            question: answer.question.clone(),
+            url: answer.url.clone(),
         }
     }
 }

@@ -20,8 +20,10 @@ pub struct Http(Client);
 /// What was answered, with what was asked.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// Method and URL, decoded as far as it can be read.
+    /// Method and URL, decoded so that it can be read.
     pub question: String,
+    /// The URL as it was asked.
+    pub url: String,
     pub status: StatusCode,
     pub body: Vec<u8>,
 }
@@ -44,6 +46,8 @@ pub enum HttpError {
         status: StatusCode,
         text: String,
     },
+    #[error("{question}: the answer has nothing at {pointer}")]
+    Lacks { question: String, pointer: String },
     #[error("{question}: unexpected answer")]
     Shape {
         question: String,
@@ -135,6 +139,7 @@ impl Http {
         }
         Ok(Answer {
             question,
+            url: url.to_owned(),
             status,
             body,
         })

@@ -41,11 +41,18 @@ const COLLECTOR: &str = "collector/collector.yaml";
 const GOLDEN_SIGNALS: &str = "prometheus/rules/golden-signals.yml";
 
 /// Every cut, the control first.
-pub const MUTATIONS: [Mutation; 15] = [
+pub const MUTATIONS: [Mutation; 17] = [
     Mutation {
         name: "none",
         cut: Cut::None,
-        scenarios: &["errors", "slow-query", "propagation", "sampling", "join"],
+        scenarios: &[
+            "errors",
+            "slow-query",
+            "budget-burn",
+            "propagation",
+            "sampling",
+            "join",
+        ],
         red: &[],
         may: &[],
     },
@@ -168,6 +175,20 @@ pub const MUTATIONS: [Mutation; 15] = [
         },
         scenarios: &["errors"],
         red: &["HighErrorRate-fires"],
+        may: &[],
+    },
+    Mutation {
+        name: "lazy-failures",
+        cut: Cut::Signals("gateway:lazy-failures"),
+        scenarios: &["budget-burn"],
+        red: &["budget-spent"],
+        may: &[],
+    },
+    Mutation {
+        name: "clock",
+        cut: Cut::Signals("task-service:clock-ahead"),
+        scenarios: &["join"],
+        red: &["clocks-agree"],
         may: &[],
     },
     Mutation {

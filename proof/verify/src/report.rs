@@ -5,6 +5,7 @@
 
 mod html;
 mod junit;
+mod waterfall;
 
 use std::{fs, io, path::Path};
 
@@ -13,15 +14,15 @@ use serde::Serialize;
 use crate::evidence::{Evidence, Verdict};
 
 /// Of `results.json`; another number is another schema.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// A run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     pub version: u32,
-    /// `virtual` or `real`.
+    /// `virtual`, `compressed` or `real`.
     pub clock: &'static str,
-    /// What times are divided by on a real clock.
+    /// What times are divided by; 1 unless the clock is `compressed`.
     pub factor: u32,
     /// Base URL of the gateway that was asked.
     pub gateway: String,
@@ -30,6 +31,9 @@ pub struct Report {
     pub took_s: f64,
     /// Whether every scenario that was asked for was played.
     pub is_complete: bool,
+    /// Why it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
     pub scenarios: Vec<Played>,
 }
 
@@ -73,8 +77,13 @@ impl Report {
             ("index.html", html::render(self)),
         ] {
             let part = folder.join(format!("{name}.part"));
-            fs::write(&part, text)?;
-            fs::rename(part, folder.join(name))?;
+            let written =
+                fs::write(&part, text).and_then(|()| fs::rename(&part, folder.join(name)));
+            if written.is_err() {
+                // What could be written of it is of no use; the error that is told is the first.
+                let _ = fs::remove_file(&part);
+            }
+            written?;
         }
         Ok(())
     }
@@ -104,7 +113,10 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::evidence::{Asked, Check, Link};
+    use crate::{
+        evidence::{Asked, Check, Link},
+        waterfall::{Bar, Waterfall},
+    };
 
     /// A run with one check of each verdict, whose texts are hostile.
     fn report() -> Report {
@@ -113,6 +125,7 @@ mod tests {
             verdict,
             asked: vec![Asked {
                 question: hostile.to_owned(),
+                url: hostile.to_owned(),
                 status: 200,
                 answer: hostile.to_owned(),
             }],
@@ -130,6 +143,22 @@ mod tests {
                 kind: "trace",
                 seen: hostile.to_owned(),
                 question: hostile.to_owned(),
+                url: hostile.to_owned(),
+            }],
+            waterfalls: vec![Waterfall {
+                of: hostile.to_owned(),
+                trace_id: hostile.to_owned(),
+                duration_ms: 2.0,
+                spans: vec![Bar {
+                    service: hostile.to_owned(),
+                    name: hostile.to_owned(),
+                    depth: 1,
+                    start_ms: 1.0,
+                    duration_ms: 1.0,
+                    is_error: true,
+                    lines: vec![hostile.to_owned()],
+                }],
+                lines: vec![hostile.to_owned()],
             }],
             instants: vec![(hostile.to_owned(), 1_000)],
         };
@@ -141,6 +170,7 @@ mod tests {
             begun_ms: 0,
             took_s: 1.5,
             is_complete: false,
+            error: Some(hostile.to_owned()),
             scenarios: vec![Played {
                 name: "errors".to_owned(),
                 title: hostile.to_owned(),

@@ -2,8 +2,9 @@
 //!
 //! Whatever happens, the fault that was set is gone at the end.
 
-use std::time::Duration;
+use std::{fmt, sync::Arc, time::Duration};
 
+use reqwest::StatusCode;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -11,6 +12,7 @@ use crate::{
     apis::{loki::Loki, prometheus::Alert, prometheus::Prometheus, tempo::Tempo},
     checks::{propagation, traces::Found},
     clock::{Clock, INTERVAL, system_ms},
+    contract::Contract,
     evidence::Evidence,
     http::{Answer, Http, HttpError},
     sampling::TraceId,
@@ -19,26 +21,39 @@ use crate::{
     traffic::{Kind, Made, Traffic},
 };
 
-/// A fault that outlives its verifier ends by itself.
-const FAULT_SECONDS_MAX: u64 = 2 * 3_600;
-/// See [`Stage::patience`].
-const PATIENCE: Duration = Duration::from_secs(90);
+/// A fault that outlives its verifier ends by itself: so long after its phase on a real clock, and on a virtual one, whose
+/// phases last as long as the machine needs for them.
+const FAULT_MARGIN: Duration = Duration::from_secs(5 * 60);
+const FAULT_ON_VIRTUAL_CLOCK: Duration = Duration::from_secs(30 * 60);
 /// Looks at the alerts, within one interval of a real clock.
 const LOOKS_PER_INTERVAL: u32 = 15;
 
 /// Everything a scenario runs on.
 pub struct Stage {
     pub target: Target,
+    pub contract: Arc<Contract>,
     pub http: Http,
     pub clock: Clock,
     pub prometheus: Prometheus,
     pub tempo: Tempo,
     pub loki: Option<Loki>,
-    /// How long what must be there may take to appear after the last request: jobs are retried, traces decided and stored,
-    /// lines shipped meanwhile.
-    pub patience: Duration,
+    /// Told how far a scenario is, many times a second on a virtual clock.
+    pub progress: Box<dyn Fn(&Progress<'_>) + Send + Sync>,
     /// Cancelled by Ctrl-C: nothing further is done, but faults are removed.
     pub stopping: CancellationToken,
+}
+
+/// How far a phase is.
+#[derive(Debug)]
+pub struct Progress<'s> {
+    pub scenario: &'s str,
+    pub phase: &'s Phase,
+    /// Of its length.
+    pub passed: Duration,
+    /// Requests that the scenario has made.
+    pub requests: usize,
+    /// Alerts that fire.
+    pub firing: usize,
 }
 
 /// What happened.
@@ -52,7 +67,7 @@ pub struct Observed {
     /// Unix milliseconds of this machine: traces, exemplars and log lines have them on every clock.
     pub begun_ms: i64,
     /// What was asked of the system before the first phase.
-    pub prepared: Option<TraceId>,
+    pub prepared: Vec<TraceId>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -80,8 +95,21 @@ pub enum RunError {
     Http(#[from] HttpError),
     #[error("the target names no admin listener of {0}, where its fault is to be set")]
     NoAdmin(String),
+    #[error("the fault at {url} may still be there, for {seconds} s at most")]
+    FaultStays {
+        url: String,
+        seconds: u64,
+        source: HttpError,
+    },
     #[error("stopped")]
     Stopped,
+}
+
+/// A fault that is set.
+struct SetFault {
+    url: String,
+    /// It ends by itself.
+    seconds: u64,
 }
 
 impl Stage {
@@ -89,66 +117,98 @@ impl Stage {
     /// The clock of the target does not answer, or there is no HTTP client.
     pub async fn new(
         target: Target,
-        factor: u32,
+        contract: Arc<Contract>,
         stopping: CancellationToken,
     ) -> Result<Self, HttpError> {
         let http = Http::new()?;
         let clock = match &target.clock {
             Some(control) => Clock::take(control, &http).await?,
-            None => Clock::Real { factor },
+            None => Clock::Real {
+                factor: target.factor,
+            },
         };
         Ok(Self {
             prometheus: Prometheus::new(&http, &target.prometheus),
             tempo: Tempo::new(&http, &target.tempo),
             loki: target.loki.as_ref().map(|url| Loki::new(&http, url)),
-            patience: PATIENCE,
+            progress: Box::new(|_| {}),
             target,
+            contract,
             http,
             clock,
             stopping,
         })
     }
 
-    /// Plays the phases and judges what happened.
-    ///
-    /// # Errors
-    /// The system could not be asked or told what the scenario needs.
-    pub async fn play(&mut self, scenario: &Scenario) -> Result<Evidence, RunError> {
+    /// Plays the phases and judges what happened. What a scenario that was not played to its end has shown is its phases.
+    pub async fn play(&mut self, scenario: &Scenario) -> (Evidence, Result<(), RunError>) {
         let mut observed = Observed {
             begun_ms: system_ms(),
             ..Observed::default()
         };
-        let (traffic, prepared) = Traffic::prepare(&self.target, &self.http).await?;
-        observed.prepared = Some(prepared);
-        for (number, phase) in scenario.phases.iter().enumerate() {
-            let url = match &phase.fault {
-                Some(fault) => Some(self.set(&scenario.name, fault).await?),
+        let played = self.play_phases(scenario, &mut observed).await;
+        let mut evidence = Evidence::default();
+        for (phase, played) in scenario.phases.iter().zip(&observed.phases) {
+            evidence
+                .instants
+                .push((phase.name.clone(), played.start_ms));
+        }
+        if played.is_ok() {
+            self.judge(scenario, &observed, &mut evidence).await;
+        }
+        (evidence, played)
+    }
+
+    async fn play_phases(
+        &mut self,
+        scenario: &Scenario,
+        observed: &mut Observed,
+    ) -> Result<(), RunError> {
+        let (traffic, prepared) =
+            Traffic::prepare(&self.target, &self.contract, &self.http).await?;
+        observed.prepared = prepared;
+        for number in 0..scenario.phases.len() {
+            let fault = match &scenario.phases[number].fault {
+                Some(fault) => Some(self.set(scenario, number, fault).await?),
                 None => None,
             };
-            let kind = Kind {
-                phase: number,
-                operation: phase.operation.unwrap_or(scenario.operation),
-                traces: phase.traces,
-            };
-            let played = self.phase(phase, kind, &traffic, &mut observed).await;
-            if let Some(url) = url {
-                self.http.delete(&url).await?;
+            let played = self.phase(scenario, number, &traffic, observed).await;
+            if let Some(fault) = fault {
+                self.remove(fault).await?;
             }
             played?;
         }
-        Ok(self.judge(scenario, &observed).await)
+        Ok(())
     }
 
-    /// Sets a fault; where it is to be removed.
-    async fn set(&self, scenario: &str, fault: &Fault) -> Result<String, RunError> {
+    /// Sets the fault of a phase.
+    async fn set(
+        &self,
+        scenario: &Scenario,
+        number: usize,
+        fault: &Fault,
+    ) -> Result<SetFault, RunError> {
         let Some(admin) = self.target.admin.get(&fault.service) else {
             return Err(RunError::NoAdmin(fault.service.clone()));
         };
-        let url = format!("{admin}/faults/verify-{scenario}");
+        let lasts = match self.clock {
+            Clock::Virtual { .. } => FAULT_ON_VIRTUAL_CLOCK,
+            Clock::Real { .. } => {
+                let phase = &scenario.phases[number];
+                self.clock.shortened(phase.length)
+                    + phase.linger
+                    + self.target.patience
+                    + FAULT_MARGIN
+            }
+        };
+        let set = SetFault {
+            url: format!("{admin}/faults/verify-{}", scenario.name),
+            seconds: lasts.as_secs(),
+        };
         let mut body = json!({
             "target": fault.target,
             "ratio": fault.ratio,
-            "for_seconds": FAULT_SECONDS_MAX,
+            "for_seconds": set.seconds,
         });
         if let Some(error) = &fault.error {
             body["error"] = json!(error);
@@ -160,23 +220,60 @@ impl Stage {
         if let Some(latency_ms) = fault.latency_ms.or(after_decision) {
             body["latency_ms"] = json!(latency_ms);
         }
-        self.http.put(&url, &body).await?;
-        Ok(url)
+        match self.http.put(&set.url, &body).await {
+            Ok(_) => Ok(set),
+            // Perhaps it was taken and only the answer is lost.
+            Err(error @ HttpError::NoAnswer { .. }) => {
+                self.remove(set).await?;
+                Err(error.into())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn remove(&self, fault: SetFault) -> Result<(), RunError> {
+        let SetFault { url, seconds } = fault;
+        match self.http.delete(&url).await {
+            // One that has ended by itself is gone as well.
+            Ok(_)
+            | Err(HttpError::Status {
+                status: StatusCode::NOT_FOUND,
+                ..
+            }) => Ok(()),
+            Err(source) => Err(RunError::FaultStays {
+                url,
+                seconds,
+                source,
+            }),
+        }
     }
 
     async fn phase(
         &mut self,
-        phase: &Phase,
-        kind: Kind,
+        scenario: &Scenario,
+        number: usize,
         traffic: &Traffic,
         observed: &mut Observed,
     ) -> Result<(), RunError> {
+        let phase = &scenario.phases[number];
+        let kind = Kind {
+            phase: number,
+            operation: phase.operation.as_ref().unwrap_or(&scenario.operation),
+            traces: phase.traces,
+        };
         let (start_ms, machine_start_ms) = (self.clock.now_ms(), system_ms());
-        let intervals = phase.length.as_secs() / INTERVAL.as_secs();
-        for _ in 0..intervals {
+        let intervals = u32::try_from(phase.length.as_secs() / INTERVAL.as_secs());
+        for passed in 0..intervals.unwrap_or(u32::MAX) {
             if self.stopping.is_cancelled() {
                 return Err(RunError::Stopped);
             }
+            (self.progress)(&Progress {
+                scenario: &scenario.name,
+                phase,
+                passed: passed * INTERVAL,
+                requests: observed.made.len(),
+                firing: observed.looks.last().map_or(0, Look::firing),
+            });
             let number = phase.requests;
             match self.clock {
                 Clock::Virtual { now_ms, .. } => {
@@ -197,7 +294,8 @@ impl Stage {
             let made = observed.made_in(kind.phase);
             let ids: Vec<TraceId> = made.map(|made| made.trace_id).collect();
             let delivered = |found: &Found| propagation::attempts(found) >= attempts;
-            self.traces_when(&ids, self.patience, delivered).await?;
+            self.traces_when(&ids, self.target.patience, delivered)
+                .await?;
         }
         tokio::select! {
             () = tokio::time::sleep(phase.linger) => {}
@@ -230,6 +328,20 @@ impl Stage {
             looks.push(self.look().await?);
         }
         Ok(looks)
+    }
+}
+
+impl Look {
+    fn firing(&self) -> usize {
+        self.alerts.iter().filter(|alert| alert.is_firing()).count()
+    }
+}
+
+impl fmt::Debug for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stage")
+            .field("target", &self.target)
+            .finish_non_exhaustive()
     }
 }
 

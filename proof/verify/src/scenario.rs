@@ -6,7 +6,7 @@ use std::{fmt, time::Duration};
 
 use serde::Deserialize;
 
-use crate::{apis::prometheus::Labels, traffic::Operation};
+use crate::apis::prometheus::Labels;
 
 /// A scenario.
 #[derive(Clone, Debug, Deserialize)]
@@ -15,8 +15,8 @@ pub struct Scenario {
     /// On the command line, in reports, in mutations.
     pub name: String,
     pub title: String,
-    /// What requests do.
-    pub operation: Operation,
+    /// What requests do, as the contract calls it.
+    pub operation: String,
     /// One after the other.
     pub phases: Vec<Phase>,
     pub checks: Vec<CheckSpec>,
@@ -32,7 +32,7 @@ pub struct Phase {
     /// In each scrape interval.
     pub requests: usize,
     /// Another one than the scenario's.
-    pub operation: Option<Operation>,
+    pub operation: Option<String>,
     /// Which traces requests belong to.
     #[serde(default)]
     pub traces: Traces,
@@ -119,8 +119,8 @@ pub enum CheckSpec {
         phase: String,
         /// Each calls the next one, over HTTP or the queue.
         services: Vec<String>,
-        /// How often the job is delivered, at least.
-        #[serde(default = "once")]
+        /// How often the job is delivered, at least; 0 for a request without a job.
+        #[serde(default)]
         attempts: u64,
         /// Some call was sent again.
         #[serde(default)]
@@ -190,26 +190,44 @@ impl Scenario {
     /// # Errors
     /// It is no scenario; the text says where.
     pub fn parse(name: &str, yaml: &str) -> Result<Self, ScenarioError> {
-        let invalid = |text: String| ScenarioError {
+        let scenario: Self = serde_saphyr::from_str(yaml).map_err(|error| ScenarioError {
             name: name.to_owned(),
+            text: error.to_string(),
+        })?;
+        scenario.check()?;
+        Ok(scenario)
+    }
+
+    /// # Errors
+    /// Its checks ask for what its phases do not have.
+    pub(crate) fn check(&self) -> Result<(), ScenarioError> {
+        let invalid = |text: String| ScenarioError {
+            name: self.name.clone(),
             text,
         };
-        let scenario: Self =
-            serde_saphyr::from_str(yaml).map_err(|error| invalid(error.to_string()))?;
-        let faults = scenario.phases.iter().filter(|phase| phase.fault.is_some());
+        let faults = self.phases.iter().filter(|phase| phase.fault.is_some());
         let is_one = faults.count() == 1;
-        for check in &scenario.checks {
+        for check in &self.checks {
             if check.is_about_the_fault() && !is_one {
                 return Err(invalid(
                     "exactly one phase must have a fault for these checks".to_owned(),
                 ));
             }
-            let has = |phase: &&String| scenario.phases.iter().any(|own| own.name == **phase);
+            let has = |phase: &&String| self.phases.iter().any(|own| own.name == **phase);
             if let Some(unknown) = check.phases().iter().find(|phase| !has(phase)) {
                 return Err(invalid(format!("there is no phase {unknown}")));
             }
         }
-        Ok(scenario)
+        Ok(())
+    }
+
+    /// Every operation that it names.
+    pub fn operations(&self) -> impl Iterator<Item = &String> {
+        let own = self
+            .phases
+            .iter()
+            .filter_map(|phase| phase.operation.as_ref());
+        own.chain([&self.operation])
     }
 
     /// The phase with the fault, where there is exactly one.
@@ -271,10 +289,6 @@ fn all() -> f64 {
     1.0
 }
 
-fn once() -> u64 {
-    1
-}
-
 fn optional_duration<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Duration>, D::Error> {
@@ -319,7 +333,7 @@ mod tests {
         let good = BUILT_IN[1].1;
         for (from, to, words) in [
             ("for: 6m", "for: 6 minutes", "6 minutes"),
-            ("operation: read", "operation: write", "write"),
+            ("requests: 8", "requests: many", "many"),
             ("fault:", "falt:", "falt"),
         ] {
             assert!(good.contains(from));

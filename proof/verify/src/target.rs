@@ -29,6 +29,9 @@ pub struct Target {
     /// The control of a virtual clock, where there is one.
     #[serde(default)]
     pub clock: Option<String>,
+    /// What every time of scrapes, rules and alerts is divided by, on a real clock.
+    #[serde(default = "undivided")]
+    pub factor: u32,
     /// How long after its first span a trace is decided.
     #[serde(
         default = "decision_wait",
@@ -36,6 +39,21 @@ pub struct Target {
         deserialize_with = "milliseconds"
     )]
     pub decision_wait: Duration,
+    /// How long what must be there may take to appear after the last request: jobs are retried, traces decided and stored,
+    /// lines shipped meanwhile.
+    #[serde(
+        default = "patience",
+        rename = "patience_ms",
+        deserialize_with = "milliseconds"
+    )]
+    pub patience: Duration,
+    /// How far the clocks of its machines may be apart.
+    #[serde(
+        default = "clock_tolerance",
+        rename = "clock_tolerance_ms",
+        deserialize_with = "milliseconds"
+    )]
+    pub clock_tolerance: Duration,
     /// Nobody else uses the system: what is no request of a scenario's is an orphan.
     #[serde(default)]
     pub exclusive: bool,
@@ -94,15 +112,33 @@ impl Target {
             return Err(TargetError::TooLong { path: shown });
         }
         let text = fs::read_to_string(path).map_err(unreadable)?;
-        serde_saphyr::from_str(&text).map_err(|error| TargetError::Syntax {
+        let invalid = |text: String| TargetError::Syntax {
             path: shown.clone(),
-            text: error.to_string(),
-        })
+            text,
+        };
+        let target: Self =
+            serde_saphyr::from_str(&text).map_err(|error| invalid(error.to_string()))?;
+        match target.factor {
+            0 => Err(invalid("a factor of 0 leaves no time".to_owned())),
+            _ => Ok(target),
+        }
     }
+}
+
+fn undivided() -> u32 {
+    1
 }
 
 fn decision_wait() -> Duration {
     Duration::from_secs_f64(defaults::DECISION_WAIT_SECONDS)
+}
+
+fn patience() -> Duration {
+    Duration::from_secs(90)
+}
+
+fn clock_tolerance() -> Duration {
+    Duration::from_millis(250)
 }
 
 fn milliseconds<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {

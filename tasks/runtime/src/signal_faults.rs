@@ -11,6 +11,8 @@ use telemetry::{Config, Cuts};
 pub const VARIABLE: &str = "TRIPOD_SIGNAL_FAULTS";
 /// Longer than anything takes: nothing is late.
 const NEVER_LATE: Duration = Duration::from_secs(24 * 60 * 60);
+/// Longer than any request, and short enough that everything is still found where it is looked for.
+const AHEAD: Duration = Duration::from_secs(3);
 
 /// What is wrong with the signals of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +31,10 @@ pub enum SignalFault {
     AllExemplars,
     /// Spans that end after the decision are not marked.
     NoLateMark,
+    /// Series of failed requests are not there before the first failure.
+    LazyFailures,
+    /// Spans and log lines are some seconds ahead.
+    ClockAhead,
     /// Log lines are shipped to a Loki that is not there. Of the backend.
     DeadLoki,
 }
@@ -45,7 +51,7 @@ pub enum SignalFaultError {
 }
 
 impl SignalFault {
-    const ALL: [(&'static str, Self); 8] = [
+    const ALL: [(&'static str, Self); 10] = [
         ("no-http-traceparent", Self::NoHttpTraceparent),
         ("no-sqs-traceparent", Self::NoSqsTraceparent),
         ("no-log-ids", Self::NoLogIds),
@@ -53,6 +59,8 @@ impl SignalFault {
         ("no-exemplars", Self::NoExemplars),
         ("all-exemplars", Self::AllExemplars),
         ("no-late-mark", Self::NoLateMark),
+        ("lazy-failures", Self::LazyFailures),
+        ("clock-ahead", Self::ClockAhead),
         ("dead-loki", Self::DeadLoki),
     ];
 
@@ -93,6 +101,11 @@ pub(crate) fn apply(faults: &[SignalFault], config: &mut Config) {
         sqs_traceparent: has(SignalFault::NoSqsTraceparent),
         log_ids: has(SignalFault::NoLogIds),
         exemplars: has(SignalFault::NoExemplars),
+        failures_at_start: has(SignalFault::LazyFailures),
+        ahead: match has(SignalFault::ClockAhead) {
+            true => AHEAD,
+            false => Duration::ZERO,
+        },
     };
     if has(SignalFault::OtherServiceName) {
         config.service = format!("other-{}", config.service);

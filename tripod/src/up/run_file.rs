@@ -40,6 +40,9 @@ pub(crate) struct Run {
     /// The control of a virtual clock, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) clock: Option<String>,
+    /// What every time of scrapes, rules and alerts is divided by.
+    #[serde(default = "undivided")]
+    pub(crate) factor: u32,
     /// Real components by name: the URL that says whether it is ready.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) components: BTreeMap<String, String>,
@@ -82,6 +85,7 @@ impl Run {
             loki: url(addresses.loki),
             decision_wait_ms: u64::try_from(decision_wait.as_millis()).unwrap_or(u64::MAX),
             clock: None,
+            factor: undivided(),
             components: BTreeMap::new(),
             admin: addresses
                 .admin()
@@ -93,14 +97,6 @@ impl Run {
             )]),
             data: data.to_owned(),
             api_key: api_key.to_owned(),
-        }
-    }
-
-    /// The same with the control of a virtual clock, if there is one.
-    pub(crate) fn with_clock(self, clock: Option<SocketAddr>) -> Self {
-        Self {
-            clock: clock.map(|address| format!("http://{address}")),
-            ..self
         }
     }
 
@@ -118,6 +114,10 @@ impl Run {
             .map(|run| run.pids.into_values().collect())
             .unwrap_or_default()
     }
+}
+
+fn undivided() -> u32 {
+    1
 }
 
 impl RunFile {

@@ -1,35 +1,47 @@
 //! `tripod verify --mutate`: for each cut a system of its own, on which exactly the checks that should notice must turn red.
 
 use std::{
-    fs, io,
+    io,
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use ::verify::{
+    contract::Contract,
     evidence::Verdict,
     mutation::{Cut, MUTATIONS, Mutation, Noticed},
-    run::{RunError, Stage},
-    scenario::{BUILT_IN, Scenario},
+    run::Stage,
 };
 use anyhow::{Context, bail};
 use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
 
-use super::{Outcome, own::Own, stopping};
+use super::{
+    Outcome,
+    own::{Own, OwnClock, Start},
+};
 use crate::{print, up::deploy};
 
 /// What is cut never comes, so it is not waited for as long as usual.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-pub(super) fn run(names: &str, runtime: &Runtime) -> anyhow::Result<Outcome> {
+pub(super) fn run(
+    names: &str,
+    runtime: &Runtime,
+    stopping: &CancellationToken,
+) -> anyhow::Result<Outcome> {
     let mutations = chosen(names)?;
     let mut outcome = Outcome::Held;
     let heading = format!("  {:<18}{:<10}{}\n", "cut", "noticed", "red checks");
     print(&mut io::stdout(), &heading);
     for mutation in mutations {
         let begun = Instant::now();
-        let judged = one(mutation, runtime);
-        let (row, of_row) = row(mutation, judged, begun.elapsed())?;
+        let judged = one(mutation, runtime, stopping);
+        if stopping.is_cancelled() {
+            bail!("stopped");
+        }
+        let (row, of_row) = row(mutation, judged, begun.elapsed());
         print(&mut io::stdout(), &row);
         outcome = outcome.max(of_row);
     }
@@ -52,12 +64,8 @@ fn chosen(names: &str) -> anyhow::Result<Vec<&'static Mutation>> {
     names.split(',').map(named).collect()
 }
 
-/// A line of the table. An interruption ends the whole run.
-fn row(
-    mutation: &Mutation,
-    judged: anyhow::Result<Noticed>,
-    took: Duration,
-) -> anyhow::Result<(String, Outcome)> {
+/// A line of the table.
+fn row(mutation: &Mutation, judged: anyhow::Result<Noticed>, took: Duration) -> (String, Outcome) {
     let (word, detail, outcome) = match judged {
         Ok(of) if of.is_exact() && mutation.red.is_empty() => {
             ("-", "none, as it must be".to_owned(), Outcome::Held)
@@ -77,7 +85,6 @@ fn row(
             };
             (word, detail, Outcome::Failed)
         }
-        Err(error) if matches!(error.downcast_ref(), Some(RunError::Stopped)) => return Err(error),
         Err(error) => (
             "NOT RUN",
             format!("could not run: {error:#}"),
@@ -86,14 +93,18 @@ fn row(
     };
     let name = mutation.name;
     let seconds = took.as_secs_f64();
-    Ok((
+    (
         format!("  {name:<18}{word:<10}{detail}  ({seconds:.0} s)\n"),
         outcome,
-    ))
+    )
 }
 
 /// Starts a system with the cut, plays, and says which checks turned red.
-fn one(mutation: &Mutation, runtime: &Runtime) -> anyhow::Result<Noticed> {
+fn one(
+    mutation: &Mutation,
+    runtime: &Runtime,
+    stopping: &CancellationToken,
+) -> anyhow::Result<Noticed> {
     let folder = tempfile::tempdir().context("no temporary folder")?;
     let (environment, deploy) = match mutation.cut {
         Cut::None => (Vec::new(), None),
@@ -103,18 +114,24 @@ fn one(mutation: &Mutation, runtime: &Runtime) -> anyhow::Result<Noticed> {
             (Vec::new(), Some(folder.path()))
         }
     };
-    let own = Own::start(&environment, deploy)?;
-    let target = own.target()?;
+    let start = Start {
+        clock: OwnClock::Virtual,
+        environment: &environment,
+        deploy,
+    };
+    let own = Own::start(&start, stopping)?;
+    let (target, contract) = (own.target()?, Arc::new(Contract::built_in()?));
     let red = runtime.block_on(async {
-        let mut stage = Stage::new(target, 1, stopping()?).await?;
-        stage.patience = PATIENCE;
+        let mut stage = Stage::new(target, Arc::clone(&contract), stopping.clone()).await?;
+        stage.target.patience = PATIENCE;
         let mut red = Vec::new();
         for name in mutation.scenarios {
-            let (_, yaml) = BUILT_IN
-                .iter()
-                .find(|(known, _)| known == name)
+            let mut known = contract.scenarios.iter();
+            let scenario = known
+                .find(|known| known.name == *name)
                 .context("a cut names a scenario that is not there")?;
-            let evidence = stage.play(&Scenario::parse(name, yaml)?).await?;
+            let (evidence, played) = stage.play(scenario).await;
+            played?;
             for check in evidence.checks {
                 match check.verdict {
                     Verdict::Held => {}
@@ -131,24 +148,15 @@ fn one(mutation: &Mutation, runtime: &Runtime) -> anyhow::Result<Noticed> {
 
 /// The built-in configuration with some pieces of one file changed.
 fn write_deploy(folder: &Path, changed: &str, pieces: &[(&str, &str)]) -> anyhow::Result<()> {
-    let files = [
-        (deploy::COLLECTOR_PATH, deploy::COLLECTOR),
-        (deploy::PROMETHEUS_PATH, deploy::PROMETHEUS),
-        (deploy::ALERTMANAGER_PATH, deploy::ALERTMANAGER),
-    ];
-    for (path, built_in) in files.into_iter().chain(deploy::RULES) {
-        let mut text = built_in.to_owned();
+    for (path, text) in deploy::backend(None)? {
+        let mut text = text.into_owned();
         for (from, to) in pieces.iter().filter(|_| path == changed) {
             if !text.contains(from) {
                 bail!("{path} has no {from:?} to be cut");
             }
             text = text.replace(from, to);
         }
-        let path = folder.join(path);
-        path.parent()
-            .map_or(Ok(()), fs::create_dir_all)
-            .and_then(|()| fs::write(&path, text))
-            .with_context(|| format!("{} cannot be written", path.display()))?;
+        deploy::put(&folder.join(path), &text)?;
     }
     Ok(())
 }

@@ -2,9 +2,10 @@
 
 use std::{
     io::{BufRead, BufReader},
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::mpsc,
+    sync::mpsc::{self, RecvTimeoutError},
     thread,
     time::{Duration, Instant},
 };
@@ -12,9 +13,12 @@ use std::{
 use ::verify::target::Target;
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process};
+use tokio_util::sync::CancellationToken;
 
 /// How long a system of our own may take to be ready, and to stop.
 const SYSTEM_DEADLINE: Duration = Duration::from_secs(60);
+/// How often its start is looked at, so that whoever stops it need not wait.
+const POLL: Duration = Duration::from_millis(50);
 /// What `tripod up` prints when it is ready.
 const READY: &str = "Tripod is ready";
 /// A system of our own is patient where nothing depends on it, and in a hurry elsewhere.
@@ -28,6 +32,25 @@ const ENVIRONMENT: [(&str, &str); 4] = [
     ("OTEL_BSP_MAX_QUEUE_SIZE", "2048"),
 ];
 
+/// What time is on a system of our own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OwnClock {
+    Virtual,
+    /// With all times divided by this.
+    Real {
+        factor: u32,
+    },
+}
+
+/// How it is started.
+pub(super) struct Start<'s> {
+    pub(super) clock: OwnClock,
+    /// Further variables.
+    pub(super) environment: &'s [(&'s str, &'s str)],
+    /// A folder like `deploy/`.
+    pub(super) deploy: Option<&'s Path>,
+}
+
 /// A system that is there for this run alone.
 pub(super) struct Own {
     process: Child,
@@ -36,11 +59,8 @@ pub(super) struct Own {
 }
 
 impl Own {
-    /// Starts it with further variables, on a folder like `deploy/` if one is given, and waits until it is ready.
-    pub(super) fn start(
-        environment: &[(&str, &str)],
-        deploy: Option<&Path>,
-    ) -> anyhow::Result<Self> {
+    /// Starts it and waits until it is ready, or nobody wants it any more.
+    pub(super) fn start(start: &Start<'_>, stopping: &CancellationToken) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("tripod-verify-")
             .tempdir()
@@ -49,13 +69,19 @@ impl Own {
         let mut command = Command::new(executable);
         command
             .args(["up", "--ports", "auto", "--traffic", "0", "--allow-faults"])
-            .args(["--clock", "virtual", "--data"])
+            .arg("--data")
             .arg(folder.path())
             .envs(ENVIRONMENT)
-            .envs(environment.iter().copied())
+            .envs(start.environment.iter().copied())
+            // Ctrl-C is for the verifier: it removes its fault first, and then ends the system.
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
-        if let Some(deploy) = deploy {
+        match start.clock {
+            OwnClock::Virtual => command.args(["--clock", "virtual"]),
+            OwnClock::Real { factor } => command.args(["--compress", &factor.to_string()]),
+        };
+        if let Some(deploy) = start.deploy {
             command.arg("--deploy").arg(deploy);
         }
         let mut process = command.spawn().context("the system does not start")?;
@@ -73,20 +99,27 @@ impl Own {
             folder,
             lines,
         };
-        own.wait_until_ready()?;
-        Ok(own)
-    }
-
-    fn wait_until_ready(&self) -> anyhow::Result<()> {
-        let deadline = Instant::now() + SYSTEM_DEADLINE;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.lines.recv_timeout(left) {
-                Ok(line) if line.starts_with(READY) => return Ok(()),
-                Ok(_) => {}
-                Err(_) => bail!("the system was not ready within {SYSTEM_DEADLINE:?}"),
+        match own.wait_until_ready(stopping) {
+            Ok(()) => Ok(own),
+            Err(error) => {
+                own.stop()?;
+                Err(error)
             }
         }
+    }
+
+    fn wait_until_ready(&self, stopping: &CancellationToken) -> anyhow::Result<()> {
+        let deadline = Instant::now() + SYSTEM_DEADLINE;
+        while Instant::now() < deadline {
+            match self.lines.recv_timeout(POLL) {
+                Ok(line) if line.starts_with(READY) => return Ok(()),
+                Ok(_) => {}
+                Err(RecvTimeoutError::Timeout) if stopping.is_cancelled() => bail!("stopped"),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => bail!("the system did not start"),
+            }
+        }
+        bail!("the system was not ready within {SYSTEM_DEADLINE:?}")
     }
 
     /// Nobody else uses it.
@@ -97,6 +130,7 @@ impl Own {
         Ok(target)
     }
 
+    /// Ends it in order; what does not end is killed.
     pub(super) fn stop(mut self) -> anyhow::Result<()> {
         let pid = i32::try_from(self.process.id())
             .ok()
@@ -105,8 +139,19 @@ impl Own {
             // One that is gone already needs no signal.
             let _ = kill_process(pid, Signal::TERM);
         }
-        self.process.wait().context("the system does not end")?;
-        Ok(())
+        let deadline = Instant::now() + SYSTEM_DEADLINE;
+        while Instant::now() < deadline {
+            if self
+                .process
+                .try_wait()
+                .context("the system does not end")?
+                .is_some()
+            {
+                return Ok(());
+            }
+            thread::sleep(POLL);
+        }
+        bail!("the system did not end within {SYSTEM_DEADLINE:?}")
     }
 }
 

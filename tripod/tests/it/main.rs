@@ -10,6 +10,7 @@
 
 mod api;
 mod configuration;
+mod contract;
 mod crash;
 mod dashboards;
 mod deployments;

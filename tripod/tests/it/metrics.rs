@@ -34,6 +34,22 @@ const PENDING_SINCE: &str = "ALERTS_FOR_STATE{alertname='Pending'}";
 
 /// A copy of `deploy/` that scrapes and evaluates every second.
 pub fn deploy(folder: &Path) -> PathBuf {
+    let target = deploy_as_it_is(folder);
+    for part in ["prometheus", "prometheus/rules", "alertmanager", "native"] {
+        for path in files(&target.join(part)) {
+            let text = fs::read_to_string(&path).unwrap();
+            let fast = text.replace("interval: 15s", "interval: 1s");
+            let fast = fast.replace("scrape_timeout: 10s", "scrape_timeout: 1s");
+            let fast = fast.replace("group_wait: 30s", "group_wait: 1s");
+            fs::write(path, fast).unwrap();
+        }
+    }
+    fs::write(target.join("prometheus/rules/test.yml"), PENDING).unwrap();
+    target
+}
+
+/// A copy of what a system reads of `deploy/`.
+pub fn deploy_as_it_is(folder: &Path) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy");
     let target = folder.join("deploy");
     for part in [
@@ -47,18 +63,17 @@ pub fn deploy(folder: &Path) -> PathBuf {
         "native",
     ] {
         fs::create_dir_all(target.join(part)).unwrap();
-        for entry in fs::read_dir(source.join(part)).unwrap().map(Result::unwrap) {
-            if entry.file_type().unwrap().is_file() {
-                let text = fs::read_to_string(entry.path()).unwrap();
-                let fast = text.replace("interval: 15s", "interval: 1s");
-                let fast = fast.replace("scrape_timeout: 10s", "scrape_timeout: 1s");
-                let fast = fast.replace("group_wait: 30s", "group_wait: 1s");
-                fs::write(target.join(part).join(entry.file_name()), fast).unwrap();
-            }
+        for path in files(&source.join(part)) {
+            fs::copy(&path, target.join(part).join(path.file_name().unwrap())).unwrap();
         }
     }
-    fs::write(target.join("prometheus/rules/test.yml"), PENDING).unwrap();
     target
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(Result::unwrap);
+    let files = entries.filter(|entry| entry.file_type().unwrap().is_file());
+    files.map(|entry| entry.path()).collect()
 }
 
 fn start(data: &Path, deploy: &Path) -> System {

@@ -80,6 +80,34 @@ fn a_rule_with_another_threshold_turns_the_alerts_time_red_and_nothing_else() {
 }
 
 #[test]
+fn alerts_also_keep_their_times_on_a_compressed_clock() {
+    let (text, code) = verify(&["errors", "--clock", "compressed", "--quiet"]);
+    println!("{text}");
+    // A machine that is too slow for it gives no verdict; only a wrong one is a failure.
+    assert_ne!(code, Some(1), "{text}");
+    assert!(text.contains("HighErrorRate-fires:"), "{text}");
+    let (text, code) = verify(&["errors", "--factor", "60"]);
+    assert_eq!(code, Some(2), "{text}");
+}
+
+#[test]
+fn whoever_stops_it_at_its_start_finds_nothing_left() {
+    let (folder, report) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut command = command(&["verify", "errors", "--report"]);
+    command.arg(report.path()).env("TMPDIR", folder.path());
+    let mut process = Guarded(command.spawn().unwrap());
+    let is_empty = || fs::read_dir(folder.path()).unwrap().next().is_none();
+    wait_for("the folder of its system", || (!is_empty()).then_some(()));
+    signal(process.0.id(), Signal::TERM);
+    assert_eq!(wait(&mut process.0).code(), Some(2));
+    assert!(is_empty());
+    let text = fs::read_to_string(report.path().join("results.json")).unwrap();
+    let results: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(results["error"], "stopped");
+    assert_eq!(results["is_complete"], false);
+}
+
+#[test]
 fn an_interrupted_run_removes_its_fault_and_leaves_what_it_had() {
     let folder = tempfile::tempdir().unwrap();
     let (data, report) = (folder.path().join("data"), folder.path().join("report"));

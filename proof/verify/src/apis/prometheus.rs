@@ -1,6 +1,6 @@
 //! Prometheus: expressions, alerts, exemplars.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -45,6 +45,16 @@ struct Vector {
 struct Sampled {
     metric: Labels,
     value: (f64, String),
+}
+
+#[derive(Deserialize)]
+struct Matrix {
+    result: Vec<Series>,
+}
+
+#[derive(Deserialize)]
+struct Series {
+    values: Vec<(f64, String)>,
 }
 
 #[derive(Deserialize)]
@@ -102,6 +112,30 @@ impl Prometheus {
     pub async fn value(&self, expr: &str, at_ms: i64) -> Result<(Option<f64>, Answer), HttpError> {
         let (values, answer) = self.instant(expr, at_ms).await?;
         Ok((values.first().map(|(_, value)| *value), answer))
+    }
+
+    /// The largest time between two samples that follow one another in a series, for all series of a selector, over the time
+    /// before an instant. `None` without two samples.
+    ///
+    /// # Errors
+    /// No answer, or a refusal.
+    pub async fn largest_gap(
+        &self,
+        selector: &str,
+        over: Duration,
+        at_ms: i64,
+    ) -> Result<Option<Duration>, HttpError> {
+        let expr = format!("{selector}[{}ms]", over.as_millis());
+        let parameters = [("query", expr.as_str()), ("time", &seconds(at_ms))];
+        let url = format!("{}/api/v1/query", self.url);
+        let answer = self.http.query(&url, &parameters).await?;
+        let response: Response<Matrix> = answer.json()?;
+        let gaps = response.data.result.iter().flat_map(|series| {
+            let pairs = series.values.windows(2);
+            pairs.map(|pair| pair[1].0 - pair[0].0)
+        });
+        let largest = gaps.max_by(f64::total_cmp);
+        Ok(largest.map(|gap| Duration::from_secs_f64(gap.max(0.0))))
     }
 
     /// All alerts that are pending or fire now.

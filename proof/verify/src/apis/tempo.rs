@@ -14,15 +14,9 @@ const ERROR_NAME: &str = "STATUS_CODE_ERROR";
 const ERROR_NUMBER: u64 = 2;
 
 /// Kinds of spans by their numbers.
-const KINDS: [&str; 6] = [
-    "",
-    "SPAN_KIND_INTERNAL",
-    SERVER,
-    "SPAN_KIND_CLIENT",
-    PRODUCER,
-    CONSUMER,
-];
+const KINDS: [&str; 6] = ["", "SPAN_KIND_INTERNAL", SERVER, CLIENT, PRODUCER, CONSUMER];
 pub const SERVER: &str = "SPAN_KIND_SERVER";
+pub const CLIENT: &str = "SPAN_KIND_CLIENT";
 pub const PRODUCER: &str = "SPAN_KIND_PRODUCER";
 pub const CONSUMER: &str = "SPAN_KIND_CONSUMER";
 
@@ -45,6 +39,8 @@ pub struct Span {
     /// As in OTLP's JSON: `SPAN_KIND_CONSUMER`.
     pub kind: String,
     pub is_error: bool,
+    /// Unix nanoseconds.
+    pub start_ns: u64,
     pub duration_ms: f64,
     /// Ids of the spans that it links to.
     pub links: Vec<String>,
@@ -154,8 +150,8 @@ impl Batch {
 impl Written {
     fn read(self, service: &str) -> Span {
         let code = &self.status["code"];
-        let length_ns = nanoseconds(&self.end_time_unix_nano)
-            .saturating_sub(nanoseconds(&self.start_time_unix_nano));
+        let start_ns = nanoseconds(&self.start_time_unix_nano);
+        let length_ns = nanoseconds(&self.end_time_unix_nano).saturating_sub(start_ns);
         Span {
             service: service.to_owned(),
             name: self.name,
@@ -164,6 +160,7 @@ impl Written {
             kind: kind(&self.kind),
             links: self.links.into_iter().map(|link| link.span_id).collect(),
             is_error: code == ERROR_NAME || code.as_u64() == Some(ERROR_NUMBER),
+            start_ns,
             duration_ms: length_ns as f64 / 1e6,
             attributes: self
                 .attributes

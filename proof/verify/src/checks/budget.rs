@@ -31,11 +31,14 @@ impl Stage {
         for expr in [&total, &failed] {
             for at_ms in [played.start_ms, played.end_ms] {
                 let (value, answer) = self.prometheus.value(expr, at_ms).await?;
-                counts.push(value.unwrap_or(0.0));
+                counts.push(value);
                 answers.push(answer);
             }
         }
-        let (requests, failures) = (counts[1] - counts[0], counts[3] - counts[2]);
+        // `rate` and `increase` see nothing of the value with which a series appears.
+        let is_seen = counts.iter().all(Option::is_some);
+        let count = |number: usize| counts[number].unwrap_or(0.0);
+        let (requests, failures) = (count(1) - count(0), count(3) - count(2));
         let burning = (played.end_ms - played.start_ms) as f64 / 1_000.0;
         let period = self.clock.shortened(PERIOD).as_secs_f64();
         let of = |failures: f64| failures / requests / budget * burning / period;
@@ -45,7 +48,8 @@ impl Stage {
         // A fault hits an exact share of the requests; one request more or less is its rounding, and what is under way at
         // the edges of a real clock is counted on either side.
         let tolerance = of(1.0 + self.clock.edge_requests());
-        let is_held = requests > 0.0
+        let is_held = is_seen
+            && requests > 0.0
             && (spent - share).abs() <= tolerance
             && (failures - seen).abs() <= self.clock.edge_requests();
         Ok(Check::judged(ID, CLAIM, is_held)
@@ -54,10 +58,13 @@ impl Stage {
                 100.0 * share,
                 100.0 * tolerance
             ))
-            .observed(format!(
-                "{failures} of {requests} requests failed in {burning} s: {:.2} %",
-                100.0 * spent
-            ))
+            .observed(match is_seen {
+                true => format!(
+                    "{failures} of {requests} requests failed in {burning} s: {:.2} %",
+                    100.0 * spent
+                ),
+                false => "no series of failures before the first one: `rate` misses it".to_owned(),
+            })
             .asked(&answers))
     }
 }

@@ -62,7 +62,7 @@ impl Stage {
         observed: &Observed,
         evidence: &mut Evidence,
     ) -> Result<(), HttpError> {
-        let (exemplars, answer) = self.exemplars(wanted, observed).await?;
+        let (exemplars, exemplified) = self.exemplars(wanted, observed).await?;
         evidence.checks.push(
             Check::judged(
                 "exemplar",
@@ -71,7 +71,7 @@ impl Stage {
             )
             .expected("at least one that names a request of this run")
             .observed(format!("{} of them", exemplars.len()))
-            .asked([&answer]),
+            .asked([&exemplified]),
         );
         let resolved = self.resolve(&exemplars).await?;
         let missing: Vec<&TraceId> = resolved
@@ -110,19 +110,17 @@ impl Stage {
             return Ok(());
         };
         let exemplar = exemplars.iter().find(|(own, _)| own == id);
-        evidence.chain.extend(exemplar.map(|(id, exemplar)| Link {
-            kind: "exemplar",
-            seen: format!(
+        evidence.chain.extend(exemplar.map(|(id, exemplar)| {
+            let seen = format!(
                 "{} of {:?} names trace {id}",
                 exemplar.value, exemplar.series
-            ),
-            question: answer.question.clone(),
+            );
+            Link::new("exemplar", seen, &exemplified)
         }));
-        evidence.chain.push(Link {
-            kind: "trace",
-            seen: spans.iter().map(summary).collect::<Vec<_>>().join("; "),
-            question: answer.question.clone(),
-        });
+        let seen = spans.iter().map(summary).collect::<Vec<_>>().join("; ");
+        evidence.chain.push(Link::new("trace", seen, answer));
+        let waterfall = self.waterfall("the chain", *id, spans).await;
+        evidence.waterfalls.push(waterfall);
         self.log_lines(wanted, *id, observed, evidence).await
     }
 
@@ -158,7 +156,7 @@ impl Stage {
         &self,
         exemplars: &[(TraceId, Exemplar)],
     ) -> Result<Vec<(TraceId, Option<Vec<Span>>, Answer)>, HttpError> {
-        let deadline = Instant::now() + self.patience;
+        let deadline = Instant::now() + self.target.patience;
         let mut resolved = Vec::new();
         for (id, _) in exemplars {
             loop {
@@ -185,7 +183,7 @@ impl Stage {
         };
         let names = &self.target.names;
         let selector = format!("{{{}=\"{}\"}}", names.service, wanted.service);
-        let deadline = Instant::now() + self.patience;
+        let deadline = Instant::now() + self.target.patience;
         let is_good = |line: &serde_json::Value| {
             wanted.level.is_none_or(|level| line["level"] == level)
                 && line[&names.trace_id] == id.to_string()
@@ -219,11 +217,9 @@ impl Stage {
             ))
             .asked([&answer]),
         );
-        evidence.chain.extend(found.map(|line| Link {
-            kind: "log line",
-            seen: line.to_string(),
-            question: answer.question.clone(),
-        }));
+        evidence
+            .chain
+            .extend(found.map(|line| Link::new("log line", line.to_string(), &answer)));
         Ok(())
     }
 }

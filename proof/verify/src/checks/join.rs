@@ -2,13 +2,16 @@
 //! lines say is judged in `lines`.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     time::{Duration, Instant},
 };
 
 use super::{lines, traces::Found};
 use crate::{
-    apis::loki::{Line, Loki},
+    apis::{
+        loki::{Line, Loki},
+        tempo::{CLIENT, SERVER, Span},
+    },
     clock::system_ms,
     evidence::{Check, Evidence},
     http::{Answer, HttpError},
@@ -37,13 +40,15 @@ impl Stage {
             .push(self.exemplars_have_traces(observed).await?);
         let made = observed.made.iter();
         let kept: Vec<TraceId> = made
-            .filter(|made| made.status >= 500 || made.trace_id.is_kept())
+            .filter(|made| made.status >= 500 || self.contract.sampling.is_kept(made.trace_id))
             .map(|made| made.trace_id)
             .collect();
         let found = self
-            .traces_when(&kept, self.patience, |found| found.spans.is_some())
+            .traces_when(&kept, self.target.patience, |found| found.spans.is_some())
             .await?;
         evidence.checks.push(spans_have_services(&found));
+        let tolerance = self.target.clock_tolerance;
+        evidence.checks.extend(clocks_agree(&found, tolerance));
         match &self.loki {
             Some(loki) => self.log_joins(loki, &found, observed, evidence).await,
             None => Ok(()),
@@ -58,7 +63,7 @@ impl Stage {
         observed: &Observed,
         evidence: &mut Evidence,
     ) -> Result<(), HttpError> {
-        let (deadline, names) = (Instant::now() + self.patience, &self.target.names);
+        let (deadline, names) = (Instant::now() + self.target.patience, &self.target.names);
         loop {
             let (read, answer) = self.all_lines(loki, observed).await?;
             let of_traces = lines::of_traces(found, &read, names, &answer);
@@ -70,7 +75,7 @@ impl Stage {
             evidence.checks.push(lines::named(&read, names, &answer));
             if self.target.exclusive {
                 let made = observed.made.iter().map(|made| made.trace_id);
-                let made = made.chain(observed.prepared).collect();
+                let made = made.chain(observed.prepared.iter().copied()).collect();
                 evidence
                     .checks
                     .push(lines::orphans(&read, &made, names, &answer));
@@ -84,9 +89,8 @@ impl Stage {
         loki: &Loki,
         observed: &Observed,
     ) -> Result<(Vec<Line>, Answer), HttpError> {
-        let selector = format!("{{{}=~\".+\"}}", self.target.names.service);
         let span_ms = (observed.begun_ms, system_ms() + MARGIN_MS);
-        loki.all_lines(&selector, span_ms).await
+        loki.all_lines(&self.any_stream(), span_ms).await
     }
 
     async fn series_have_services(&self) -> Result<Check, HttpError> {
@@ -130,7 +134,7 @@ impl Stage {
         let is_one_nameless = named.contains(&None);
         let ids: Vec<TraceId> = named.into_iter().flatten().collect();
         let found = self
-            .traces_when(&ids, self.patience, |found| found.spans.is_some())
+            .traces_when(&ids, self.target.patience, |found| found.spans.is_some())
             .await?;
         let missing: Vec<String> = found
             .iter()
@@ -180,8 +184,96 @@ fn spans_have_services(found: &[Found]) -> Check {
     .asked(found.iter().map(|found| &found.answer).take(ANSWERS_MAX))
 }
 
+/// No span begins before the one that called it, and who answers does so while the caller waits. `None` where no span called
+/// another one.
+fn clocks_agree(found: &[Found], tolerance: Duration) -> Option<Check> {
+    let tolerance_ms = tolerance.as_secs_f64() * 1e3;
+    let (mut pairs, mut odd) = (0, Vec::new());
+    for found in found {
+        let spans = || found.spans.iter().flatten();
+        let by_id: HashMap<&str, &Span> = spans().map(|span| (&*span.id, span)).collect();
+        for span in spans() {
+            let Some(caller) = by_id.get(&*span.parent_id) else {
+                continue;
+            };
+            pairs += 1;
+            let after_ms = (span.start_ns as f64 - caller.start_ns as f64) / 1e6;
+            let left_ms = caller.duration_ms - after_ms - span.duration_ms;
+            let is_waited_for = span.kind == SERVER && caller.kind == CLIENT;
+            if after_ms < -tolerance_ms || (is_waited_for && left_ms < -tolerance_ms) {
+                odd.push(format!(
+                    "{} {} starts {after_ms:.0} ms after {} {}",
+                    span.service, span.name, caller.service, caller.name
+                ));
+            }
+        }
+    }
+    let check = Check::judged(
+        "clocks-agree",
+        "each span lies within the time of the one that called it",
+        odd.is_empty(),
+    )
+    .expected(format!(
+        "{pairs} pairs of spans in order, within {tolerance_ms} ms"
+    ))
+    .observed(match odd.len() {
+        0 => "all of them".to_owned(),
+        count => format!("{count} are not: {}", told(&odd)),
+    })
+    .asked(found.iter().map(|found| &found.answer).take(ANSWERS_MAX));
+    (pairs > 0).then_some(check)
+}
+
 /// Some examples.
 pub(super) fn told(items: &[String]) -> String {
     let items: Vec<&str> = items.iter().take(TOLD_MAX).map(String::as_str).collect();
     items.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::StatusCode;
+
+    use super::*;
+    use crate::evidence::Verdict;
+
+    fn span(id: &str, parent: &str, kind: &str, start_ms: u64, duration_ms: f64) -> Span {
+        Span {
+            service: "gateway".to_owned(),
+            name: id.to_owned(),
+            id: id.to_owned(),
+            parent_id: parent.to_owned(),
+            kind: kind.to_owned(),
+            is_error: false,
+            start_ns: start_ms * 1_000_000,
+            duration_ms,
+            links: Vec::new(),
+            attributes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_ahead_or_behind_is_noticed() {
+        let verdict = |start_ms| {
+            let found = Found {
+                id: TraceId([1; 16]),
+                spans: Some(vec![
+                    span("call", "", CLIENT, 5_000, 20.0),
+                    span("answer", "call", SERVER, start_ms, 10.0),
+                ]),
+                answer: Answer {
+                    question: String::new(),
+                    url: String::new(),
+                    status: StatusCode::OK,
+                    body: Vec::new(),
+                },
+            };
+            clocks_agree(&[found], Duration::from_millis(100)).map(|check| check.verdict)
+        };
+        assert_eq!(verdict(5_005), Some(Verdict::Held));
+        assert_eq!(verdict(4_950), Some(Verdict::Held));
+        assert_eq!(verdict(8_005), Some(Verdict::Failed));
+        assert_eq!(verdict(2_005), Some(Verdict::Failed));
+        assert!(clocks_agree(&[], Duration::ZERO).is_none());
+    }
 }

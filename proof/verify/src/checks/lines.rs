@@ -142,6 +142,7 @@ mod tests {
     fn answer() -> Answer {
         Answer {
             question: String::new(),
+            url: String::new(),
             status: StatusCode::OK,
             body: Vec::new(),
         }
@@ -169,6 +170,7 @@ mod tests {
                 parent_id: String::new(),
                 kind: SERVER.to_owned(),
                 is_error: false,
+                start_ns: 1_000_000,
                 duration_ms: 1.0,
                 links: Vec::new(),
                 attributes: Vec::new(),

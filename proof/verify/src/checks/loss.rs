@@ -39,12 +39,14 @@ impl Stage {
         let usual = observed.made_in(control).map(|made| made.trace_id);
         let usual: Vec<TraceId> = usual.collect();
         let usual = self
-            .traces_when(&usual, self.patience, |found| spans_of(found, service) > 0)
+            .traces_when(&usual, self.target.patience, |found| {
+                spans_of(found, service) > 0
+            })
             .await?;
         let each = || usual.iter().map(|found| spans_of(found, service));
         let least = each().min().unwrap_or(0) * ids.len();
         let most = each().max().unwrap_or(0) * ids.len();
-        let deadline = Instant::now() + self.patience;
+        let deadline = Instant::now() + self.target.patience;
         loop {
             let (lost, answer) = self.lost(service, observed.phases[number].start_ms).await?;
             let found = self.traces(&ids).await?;
@@ -123,16 +125,12 @@ fn median(observed: &Observed, phase: usize) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        evidence::Verdict,
-        traffic::{Made, Operation},
-    };
+    use crate::{evidence::Verdict, traffic::Made};
 
     fn observed(outage: &[(u16, u64)]) -> Observed {
         let made = |phase: usize, (status, ms): (u16, u64)| Made {
             phase,
             trace_id: TraceId::random(),
-            operation: Operation::List,
             status,
             took: Duration::from_millis(ms),
             at_ms: 0,

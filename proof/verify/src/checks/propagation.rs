@@ -7,7 +7,7 @@ use conventions::spans::{HTTP_REQUEST_RESEND_COUNT, TRIPOD_JOB_ATTEMPT};
 use super::traces::Found;
 use crate::{
     apis::tempo::{CONSUMER, PRODUCER, SERVER, Span},
-    evidence::Check,
+    evidence::{Check, Evidence},
     http::HttpError,
     run::{Observed, Stage},
     sampling::TraceId,
@@ -36,13 +36,16 @@ impl Stage {
         phase: (&str, usize),
         wanted: &Wanted<'_>,
         observed: &Observed,
-    ) -> Result<Check, HttpError> {
+        evidence: &mut Evidence,
+    ) -> Result<(), HttpError> {
         let (name, number) = phase;
         // One that was refused went no further.
         let taken = observed.made_in(number).filter(|made| made.status < 400);
         let ids: Vec<TraceId> = taken.map(|made| made.trace_id).collect();
         let found = self
-            .traces_when(&ids, self.patience, |found| fault(found, wanted).is_none())
+            .traces_when(&ids, self.target.patience, |found| {
+                fault(found, wanted).is_none()
+            })
             .await?;
         let broken: Vec<(&Found, String)> = found
             .iter()
@@ -59,27 +62,35 @@ impl Stage {
             .iter()
             .map(|(found, _)| &found.answer)
             .chain(found.iter().map(|found| &found.answer));
-        Ok(Check::judged(&id(name), CLAIM, is_held)
-            .expected(format!(
-                "{} traces through {}{}{}",
-                ids.len(),
-                wanted.services.join(", "),
-                match wanted.attempts {
-                    0 | 1 => String::new(),
-                    attempts => format!(", the job delivered {attempts} times or more"),
-                },
-                if wanted.resent {
-                    ", a call sent again"
-                } else {
-                    ""
-                }
-            ))
-            .observed(match (broken.len(), has_resent) {
-                (0, true) => "all of them".to_owned(),
-                (0, false) => "all of them, but no call was sent again".to_owned(),
-                (count, _) => format!("{count} are not: {}", told.join("; ")),
-            })
-            .asked(shown.take(ANSWERS_MAX)))
+        let example = broken.first().map(|(found, _)| *found).or(found.first());
+        if let Some((found, spans)) = example.and_then(|of| Some((of, of.spans.as_ref()?))) {
+            let waterfall = self.waterfall(&id(name), found.id, spans).await;
+            evidence.waterfalls.push(waterfall);
+        }
+        evidence.checks.push(
+            Check::judged(&id(name), CLAIM, is_held)
+                .expected(format!(
+                    "{} traces through {}{}{}",
+                    ids.len(),
+                    wanted.services.join(", "),
+                    match wanted.attempts {
+                        0 | 1 => String::new(),
+                        attempts => format!(", the job delivered {attempts} times or more"),
+                    },
+                    if wanted.resent {
+                        ", a call sent again"
+                    } else {
+                        ""
+                    }
+                ))
+                .observed(match (broken.len(), has_resent) {
+                    (0, true) => "all of them".to_owned(),
+                    (0, false) => "all of them, but no call was sent again".to_owned(),
+                    (count, _) => format!("{count} are not: {}", told.join("; ")),
+                })
+                .asked(shown.take(ANSWERS_MAX)),
+        );
+        Ok(())
     }
 }
 
@@ -159,6 +170,7 @@ mod tests {
             parent_id: parent.to_owned(),
             kind: kind.to_owned(),
             is_error: false,
+            start_ns: 1_000_000,
             duration_ms: 1.0,
             links: Vec::new(),
             attributes: Vec::new(),
@@ -188,6 +200,7 @@ mod tests {
             spans,
             answer: Answer {
                 question: String::new(),
+                url: String::new(),
                 status: StatusCode::OK,
                 body: Vec::new(),
             },

@@ -14,8 +14,6 @@ use crate::{
     scenario::Scenario,
 };
 
-/// What is kept of the traces without an error.
-const PROBABILITY: f64 = 0.05;
 /// How often chance alone may leave the interval: once in a million runs.
 const ALPHA: f64 = 1e-6;
 /// A trace that is dropped is looked for once more when every kept one has been there for so long: what is late may bring it.
@@ -30,12 +28,8 @@ struct Judged {
     id: TraceId,
     /// Something in it failed.
     is_error: bool,
-}
-
-impl Judged {
-    fn is_kept(self) -> bool {
-        self.is_error || self.id.is_kept()
-    }
+    /// By the predicate, or because something failed.
+    is_kept: bool,
 }
 
 impl Stage {
@@ -47,22 +41,27 @@ impl Stage {
         observed: &Observed,
         evidence: &mut Evidence,
     ) -> Result<(), HttpError> {
+        let sampler = &self.contract.sampling;
         let mut successes = (0_u64, 0_u64);
         let mut judged_by_phase = Vec::new();
         for (number, phase) in scenario.phases.iter().enumerate() {
             let judged: Vec<Judged> = observed
                 .made_in(number)
-                .map(|made| Judged {
-                    id: made.trace_id,
-                    is_error: made.status >= 500 || failing.contains(&phase.name),
+                .map(|made| {
+                    let is_error = made.status >= 500 || failing.contains(&phase.name);
+                    Judged {
+                        id: made.trace_id,
+                        is_error,
+                        is_kept: is_error || sampler.is_kept(made.trace_id),
+                    }
                 })
                 .collect();
             let kept: Vec<TraceId> = judged
                 .iter()
-                .filter(|of| of.is_kept())
+                .filter(|of| of.is_kept)
                 .map(|of| of.id)
                 .collect();
-            self.traces_when(&kept, self.patience, |found| found.spans.is_some())
+            self.traces_when(&kept, self.target.patience, |found| found.spans.is_some())
                 .await?;
             judged_by_phase.push((phase, judged));
         }
@@ -83,17 +82,22 @@ impl Stage {
             }
         }
         let (made, kept) = successes;
-        let interval = binomial::interval(made, PROBABILITY, ALPHA);
+        if made == 0 {
+            // Every request was one that fails.
+            return Ok(());
+        }
+        let interval = binomial::interval(made, sampler.share, ALPHA);
         evidence.checks.push(
             Check::judged(
                 "success-share",
-                "of the traces without an error one in twenty is found",
-                made > 0 && interval.contains(&kept),
+                "of the traces without an error the share is found that is to be kept",
+                interval.contains(&kept),
             )
             .expected(format!(
-                "{} to {} of {made}, the exact binomial interval at {PROBABILITY} (once in a million runs chance leaves it)",
+                "{} to {} of {made}, the exact binomial interval at {} (once in a million runs chance leaves it)",
                 interval.start(),
-                interval.end()
+                interval.end(),
+                sampler.share
             ))
             .observed(format!("{kept}")),
         );
@@ -105,14 +109,14 @@ impl Stage {
 fn set(phase: &str, judged: &[Judged], found: &[Found]) -> Check {
     let (mut missing, mut extra) = (Vec::new(), Vec::new());
     for (of, found) in judged.iter().zip(found) {
-        match (of.is_kept(), found.spans.is_some()) {
+        match (of.is_kept, found.spans.is_some()) {
             (true, false) => missing.push(found),
             (false, true) => extra.push(found),
             _ => {}
         }
     }
     let errors = judged.iter().filter(|of| of.is_error).count();
-    let kept = judged.iter().filter(|of| of.is_kept()).count();
+    let kept = judged.iter().filter(|of| of.is_kept).count();
     let told = |name: &str, found: &[&Found]| {
         let ids: Vec<String> = found
             .iter()
@@ -168,12 +172,16 @@ mod tests {
     use reqwest::StatusCode;
 
     use super::*;
-    use crate::{evidence::Verdict, http::Answer};
+    use crate::{evidence::Verdict, http::Answer, sampling::Sampler};
+
+    fn sampler() -> Sampler {
+        Sampler::new(5.0, "salt").unwrap()
+    }
 
     fn dropped() -> TraceId {
         loop {
             let id = TraceId::random();
-            if !id.is_kept() {
+            if !sampler().is_kept(id) {
                 return id;
             }
         }
@@ -185,6 +193,7 @@ mod tests {
             .map(|(id, is_error, _)| Judged {
                 id: *id,
                 is_error: *is_error,
+                is_kept: *is_error || sampler().is_kept(*id),
             })
             .collect();
         let found: Vec<Found> = cases
@@ -194,6 +203,7 @@ mod tests {
                 spans: is_there.then(Vec::new),
                 answer: Answer {
                     question: String::new(),
+                    url: String::new(),
                     status: StatusCode::OK,
                     body: Vec::new(),
                 },
@@ -204,7 +214,7 @@ mod tests {
 
     #[test]
     fn the_set_must_be_equal_and_not_only_as_large() {
-        let (kept, gone) = (TraceId::kept(), dropped());
+        let (kept, gone) = (sampler().kept(), dropped());
         let good = [
             (kept, false, true),
             (gone, false, false),

@@ -2,9 +2,10 @@
 
 use crate::{
     clock::INTERVAL,
-    evidence::Check,
+    evidence::{Check, Evidence, Link, Verdict},
     http::HttpError,
     run::{Observed, Stage},
+    scenario::Scenario,
 };
 
 pub(super) const ID: &str = "spike";
@@ -13,9 +14,10 @@ pub(super) const CLAIM: &str = "the metric rises with the fault";
 impl Stage {
     pub(super) async fn spike(
         &self,
-        expr: &str,
-        factor: f64,
+        scenario: &Scenario,
+        (expr, factor): (&str, f64),
         observed: &Observed,
+        evidence: &mut Evidence,
     ) -> Result<Check, HttpError> {
         let played = observed.faulty();
         let (before, clean) = self.prometheus.value(expr, played.start_ms).await?;
@@ -28,10 +30,23 @@ impl Stage {
                 highest = (value, answer);
             }
         }
+        let seen = format!("{before:.4} before, {:.4} at most", highest.0);
+        evidence
+            .chain
+            .push(Link::new("metric", seen.clone(), &highest.1));
         let is_held = highest.0 >= factor * before;
-        Ok(Check::judged(ID, CLAIM, is_held)
+        let mut check = Check::judged(ID, CLAIM, is_held)
             .expected(format!("{factor} times as much as before"))
-            .observed(format!("{before:.4} before, {:.4} at most", highest.0))
-            .asked([&clean, &highest.1]))
+            .observed(seen)
+            .asked([&clean, &highest.1]);
+        let (_, fault) = scenario.fault();
+        let injected = fault.latency_ms.map(|latency_ms| latency_ms as f64 / 1e3);
+        if !is_held && injected.is_some_and(|seconds| factor * before > seconds) {
+            check.verdict = Verdict::CouldNotRun;
+            check
+                .observed
+                .push_str(": the machine was too slow without the fault to see it");
+        }
+        Ok(check)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Played, Report, escaped};
+use super::{Played, Report, escaped, waterfall};
 use crate::{
     apis::prometheus::shown,
     evidence::{Check, Verdict},
@@ -25,11 +25,15 @@ pub(super) fn render(report: &Report) -> String {
     let rows: String = report.scenarios.iter().map(row).collect();
     let scenarios: String = report.scenarios.iter().map(scenario).collect();
     let broken_off = match report.is_complete {
-        true => "",
-        false => "<p class=\"failed\">This run was broken off: what is missing was not played.</p>",
+        true => String::new(),
+        false => format!(
+            "<p class=\"failed\">This run was broken off ({}): what is missing was not played.</p>",
+            escaped(report.error.as_deref().unwrap_or("no reason is known"))
+        ),
     };
     format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>tripod verify</title><style>{STYLE}</style></head>\n<body><h1>tripod verify</h1>\n<p>{} on {}, {} clock{}, {:.1} s.</p>{broken_off}\n<table><tr><th>scenario</th><th>verdict</th><th>checks</th><th>time</th></tr>{rows}</table>\n{scenarios}</body></html>\n",
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>tripod verify</title><style>{STYLE}{}</style></head>\n<body><h1>tripod verify</h1>\n<p>{} on {}, {} clock{}, {:.1} s.</p>{broken_off}\n<table><tr><th>scenario</th><th>verdict</th><th>checks</th><th>time</th></tr>{rows}</table>\n{scenarios}</body></html>\n",
+        waterfall::STYLE,
         escaped(&shown(report.begun_ms)),
         escaped(&report.gateway),
         report.clock,
@@ -81,10 +85,10 @@ fn scenario(played: &Played) -> String {
         .iter()
         .map(|link| {
             format!(
-                "<li><b>{}</b> <code>{}</code><br><code>{}</code></li>",
+                "<li><b>{}</b> <code>{}</code><br>{}</li>",
                 escaped(link.kind),
                 escaped(&link.seen),
-                escaped(&link.question)
+                question(&link.question, &link.url)
             )
         })
         .collect();
@@ -92,7 +96,17 @@ fn scenario(played: &Played) -> String {
         writeln!(text, "<h3>The chain</h3><ol class=\"chain\">{links}</ol>")
             .expect("a string takes every line");
     }
+    text.extend(played.evidence.waterfalls.iter().map(waterfall::render));
     text
+}
+
+/// What was asked, to be asked again while the system is there.
+fn question(question: &str, url: &str) -> String {
+    let shown = escaped(question);
+    match url.starts_with("http://") || url.starts_with("https://") {
+        true => format!("<a href=\"{}\"><code>{shown}</code></a>", escaped(url)),
+        false => format!("<code>{shown}</code>"),
+    }
 }
 
 /// The instants of a scenario between its first and its last.
@@ -133,8 +147,8 @@ fn check(check: &Check) -> String {
         .iter()
         .map(|asked| {
             format!(
-                "<p><code>{}</code> {}</p><pre>{}</pre>",
-                escaped(&asked.question),
+                "<p>{} {}</p><pre>{}</pre>",
+                question(&asked.question, &asked.url),
                 asked.status,
                 escaped(&asked.answer)
             )

@@ -12,7 +12,7 @@ use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt as _, TraceId};
 use tracing::Level;
 
 use super::{json, timestamp};
-use crate::cuts::cuts;
+use crate::cuts::{cuts, told};
 
 /// Longest line. Beyond it the fields give way to a message that says so: log stores cut or refuse such lines
 /// (Loki and CloudWatch Logs at 256 KiB), and one value must not fill the writer's queue.
@@ -80,7 +80,7 @@ impl Format {
             );
         }
         text(out, &[",\"", TIMESTAMP, "\":\""]);
-        timestamp::write(out, SystemTime::now());
+        timestamp::write(out, told(SystemTime::now()));
         text(
             out,
             &[

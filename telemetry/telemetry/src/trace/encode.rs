@@ -13,6 +13,8 @@ use opentelemetry_sdk::trace::SpanData;
 use prost::Message as _;
 use prost::encoding::{encode_varint, encoded_len_varint};
 
+use crate::cuts::told;
+
 #[cfg(test)]
 pub(super) mod tests;
 
@@ -184,7 +186,7 @@ fn flags(context: &SpanContext, is_remote: bool) -> u32 {
 }
 
 fn nanoseconds(time: SystemTime) -> u64 {
-    let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since_epoch = told(time).duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX)
 }
 

@@ -17,6 +17,7 @@ use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::{ErrorType, Route, Settings};
+use crate::cuts::cuts;
 use crate::durations::{Durations, Sample};
 use crate::http::message::{bounded, bounded_lossy, default_port, method, method_in_name, version};
 use crate::http::redact;
@@ -73,7 +74,8 @@ impl Metrics {
         );
         let mut active: Vec<(&'static str, Gauge)> = Vec::new();
         for route in routes {
-            for status in [route.success, 500] {
+            let failure = (!cuts().failures_at_start).then_some(500);
+            for status in [route.success].into_iter().chain(failure) {
                 durations.register([route.method, route.template, &status.to_string()]);
             }
             if active.iter().all(|(method, _)| *method != route.method) {
