@@ -103,10 +103,17 @@ impl Stage {
             CheckSpec::Loss {
                 phase,
                 control,
+                busy,
                 service,
             } => {
-                let of = (phase.as_str(), control.as_str(), service.as_str());
-                let judged = self.loss(scenario, of, observed, evidence).await;
+                let number = |name: &str| scenario.phase(name);
+                let of = loss::Phases {
+                    outage: number(phase),
+                    control: number(control),
+                    busy: number(busy),
+                    count: scenario.phases.len(),
+                };
+                let judged = self.loss(of, service, observed, evidence).await;
                 (loss::ID.to_owned(), loss::CLAIM, judged)
             }
             _ => return,

@@ -6,6 +6,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use reqwest::StatusCode;
 use serde_json::json;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -27,6 +28,8 @@ const FAULT_MARGIN: Duration = Duration::from_secs(5 * 60);
 const FAULT_ON_VIRTUAL_CLOCK: Duration = Duration::from_secs(30 * 60);
 /// Looks at the alerts, within one interval of a real clock.
 const LOOKS_PER_INTERVAL: u32 = 15;
+/// An interval of which less is left is looked at as if it were so long.
+const LOOK_PAUSE: Duration = Duration::from_millis(15);
 
 /// Everything a scenario runs on.
 pub struct Stage {
@@ -262,6 +265,7 @@ impl Stage {
             traces: phase.traces,
         };
         let (start_ms, machine_start_ms) = (self.clock.now_ms(), system_ms());
+        let begun = Instant::now();
         let intervals = u32::try_from(phase.length.as_secs() / INTERVAL.as_secs());
         for passed in 0..intervals.unwrap_or(u32::MAX) {
             if self.stopping.is_cancelled() {
@@ -283,8 +287,10 @@ impl Stage {
                     observed.looks.push(self.look().await?);
                 }
                 Clock::Real { factor } => {
-                    let paced = traffic.paced(kind, number, INTERVAL / factor);
-                    let (made, looks) = tokio::join!(paced, self.look_on(INTERVAL / factor));
+                    // From the start of the phase, so that what one interval is late the next one makes up for.
+                    let over = begun + (passed + 1) * INTERVAL / factor;
+                    let paced = traffic.paced(kind, number, over);
+                    let (made, looks) = tokio::join!(paced, self.look_on(over));
                     observed.made.extend(made);
                     observed.looks.extend(looks?);
                 }
@@ -319,12 +325,13 @@ impl Stage {
         })
     }
 
-    /// Looks at the alerts again and again for one interval.
-    async fn look_on(&self, interval: Duration) -> Result<Vec<Look>, HttpError> {
-        let mut looks = Vec::new();
-        let mut ticks = tokio::time::interval(interval / LOOKS_PER_INTERVAL);
-        for _ in 0..LOOKS_PER_INTERVAL {
-            ticks.tick().await;
+    /// Looks at the alerts again and again until the interval is over, once at least.
+    async fn look_on(&self, over: Instant) -> Result<Vec<Look>, HttpError> {
+        let mut looks = vec![self.look().await?];
+        let left = over.saturating_duration_since(Instant::now());
+        let mut ticks = tokio::time::interval(left.max(LOOK_PAUSE) / LOOKS_PER_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        while ticks.tick().await < over {
             looks.push(self.look().await?);
         }
         Ok(looks)

@@ -137,8 +137,10 @@ pub enum CheckSpec {
     /// An outage of telemetry costs no request, and every span is stored or counted as lost.
     Loss {
         phase: String,
-        /// A phase without the outage, whose requests make as many spans each.
+        /// A phase without the outage, whose requests make as many spans each and are all kept.
         control: String,
+        /// One with as many requests as the outage and none: how long they take.
+        busy: String,
         service: String,
     },
 }
@@ -278,7 +280,12 @@ impl CheckSpec {
     fn phases(&self) -> Vec<&String> {
         match self {
             Self::Propagation { phase, .. } => vec![phase],
-            Self::Loss { phase, control, .. } => vec![phase, control],
+            Self::Loss {
+                phase,
+                control,
+                busy,
+                ..
+            } => vec![phase, control, busy],
             Self::Sampling { failing } => failing.iter().collect(),
             _ => Vec::new(),
         }

@@ -121,9 +121,14 @@ impl Traffic {
         made
     }
 
-    /// Makes `number` requests, evenly spread over `time`, and returns when it is over and all are answered.
-    pub async fn paced(&self, kind: Kind<'_>, number: usize, time: Duration) -> Vec<Made> {
-        let over = tokio::time::Instant::now() + time;
+    /// Makes `number` requests, evenly spread over the time until `over`, and returns then, or when all are answered.
+    pub async fn paced(
+        &self,
+        kind: Kind<'_>,
+        number: usize,
+        over: tokio::time::Instant,
+    ) -> Vec<Made> {
+        let time = over.saturating_duration_since(tokio::time::Instant::now());
         let (mut made, mut under_way) = (Vec::with_capacity(number), JoinSet::new());
         let ready = self.ready(kind.operation);
         let pause = time / u32::try_from(number.max(1)).unwrap_or(u32::MAX);

@@ -10,7 +10,6 @@ use crate::{
     http::HttpError,
     run::{Observed, Stage},
     sampling::TraceId,
-    scenario::Scenario,
 };
 
 pub(super) const ID: &str = "spans-accounted";
@@ -21,22 +20,33 @@ const SLOWER_MAX: f64 = 3.0;
 const SLOWER_MARGIN: Duration = Duration::from_millis(50);
 const POLL: Duration = Duration::from_millis(500);
 
+/// Numbers of phases, and how many there are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Phases {
+    pub(super) outage: usize,
+    pub(super) control: usize,
+    pub(super) busy: usize,
+    pub(super) count: usize,
+}
+
 impl Stage {
     pub(super) async fn loss(
         &self,
-        scenario: &Scenario,
-        (phase, control, service): (&str, &str, &str),
+        phases: Phases,
+        service: &str,
         observed: &Observed,
         evidence: &mut Evidence,
     ) -> Result<(), HttpError> {
-        let (number, control) = (scenario.phase(phase), scenario.phase(control));
-        evidence.checks.push(unaffected(observed, number, control));
+        let number = phases.outage;
+        evidence
+            .checks
+            .push(unaffected(observed, number, phases.busy));
         // The queue is still full for a while when the outage is over: what comes after belongs to it.
-        let ids: Vec<TraceId> = (number..scenario.phases.len())
+        let ids: Vec<TraceId> = (number..phases.count)
             .flat_map(|phase| observed.made_in(phase))
             .map(|made| made.trace_id)
             .collect();
-        let usual = observed.made_in(control).map(|made| made.trace_id);
+        let usual = observed.made_in(phases.control).map(|made| made.trace_id);
         let usual: Vec<TraceId> = usual.collect();
         let usual = self
             .traces_when(&usual, self.target.patience, |found| {
@@ -96,13 +106,13 @@ fn spans_of(found: &Found, service: &str) -> usize {
 }
 
 /// Every request was answered well, and not much later than without the outage.
-fn unaffected(observed: &Observed, phase: usize, control: usize) -> Check {
+fn unaffected(observed: &Observed, phase: usize, busy: usize) -> Check {
     let refused = observed
         .made_in(phase)
         .filter(|made| !(200..300).contains(&made.status))
         .count();
     let made = observed.made_in(phase).count();
-    let (during, before) = (median(observed, phase), median(observed, control));
+    let (during, before) = (median(observed, phase), median(observed, busy));
     let bound = before.mul_f64(SLOWER_MAX) + SLOWER_MARGIN;
     let is_held = made > 0 && refused == 0 && during <= bound;
     Check::judged(
