@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use conventions::resource::{GATEWAY, SERVICES, TASK_SERVICE, WORKER};
@@ -17,6 +17,8 @@ use crate::{
 };
 
 const REQUESTS: usize = 200;
+/// Lines that one answer of Loki has at most.
+const LOKI_LIMIT: usize = 5000;
 
 pub struct Loki {
     client: Client,
@@ -33,24 +35,49 @@ impl Loki {
 
     /// The lines that a query finds, whole; of the last hour.
     pub fn lines(&self, query: &str) -> Vec<String> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        let end = (now.as_nanos() + 60_000_000_000).to_string();
-        let parameters = [
-            ("query", query),
-            ("end", &end),
-            ("since", "2h"),
-            ("limit", "5000"),
-        ];
-        let url = format!("{}/loki/api/v1/query_range", self.url);
-        let url = Url::parse_with_params(&url, parameters).unwrap();
-        let answer: Value = self.client.get(url).send().unwrap().json().unwrap();
-        let streams = answer["data"]["result"].as_array().unwrap().iter();
-        let mut lines: Vec<String> = streams
-            .flat_map(|stream| stream["values"].as_array().unwrap())
-            .map(|value| value[1].as_str().unwrap().to_owned())
-            .collect();
+        let page = self.page(query, [("since", "2h"), ("direction", "backward")]);
+        let mut lines: Vec<String> = page.into_iter().map(|(_, line)| line).collect();
         lines.sort();
         lines
+    }
+
+    /// The same of any number, each once.
+    pub fn all(&self, query: &str) -> BTreeSet<String> {
+        let since = SystemTime::now() - Duration::from_secs(7200);
+        let since = since.duration_since(UNIX_EPOCH).unwrap();
+        let mut start = since.as_nanos().to_string();
+        let mut lines = BTreeSet::new();
+        loop {
+            let page = self.page(query, [("start", &start), ("direction", "forward")]);
+            let is_last = page.len() < LOKI_LIMIT;
+            if let Some(last) = page.iter().map(|(timestamp, _)| timestamp).max() {
+                assert_ne!(*last, start, "more than a page at one instant");
+                start.clone_from(last);
+            }
+            lines.extend(page.into_iter().map(|(_, line)| line));
+            if is_last {
+                return lines;
+            }
+        }
+    }
+
+    /// Timestamp, as it is written, and line.
+    fn page(&self, query: &str, parameters: [(&str, &str); 2]) -> Vec<(String, String)> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let end = (now.as_nanos() + 60_000_000_000).to_string();
+        let limit = LOKI_LIMIT.to_string();
+        let always = [("query", query), ("end", &end), ("limit", &limit)];
+        let url = format!("{}/loki/api/v1/query_range", self.url);
+        let url = Url::parse_with_params(&url, always.into_iter().chain(parameters)).unwrap();
+        let answer: Value = self.client.get(url).send().unwrap().json().unwrap();
+        let streams = answer["data"]["result"].as_array().unwrap().iter();
+        streams
+            .flat_map(|stream| stream["values"].as_array().unwrap())
+            .map(|value| {
+                let text = |index: usize| value[index].as_str().unwrap().to_owned();
+                (text(0), text(1))
+            })
+            .collect()
     }
 }
 
@@ -93,7 +120,7 @@ impl CloudWatch {
     }
 
     /// The lines of a service that a pattern selects. One that was delivered twice counts once: delivery is at least once.
-    fn lines(&self, service: &str, pattern: &str) -> BTreeSet<String> {
+    pub fn lines(&self, service: &str, pattern: &str) -> BTreeSet<String> {
         let mut request = json!({
             "logGroupName": format!("/tripod/local/{service}"), "filterPattern": pattern
         });

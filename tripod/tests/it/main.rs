@@ -19,6 +19,7 @@ mod join;
 mod lifecycle;
 mod logs;
 mod metrics;
+mod outages;
 mod signals;
 mod stack;
 mod system;

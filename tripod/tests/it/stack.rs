@@ -1,6 +1,10 @@
 //! The services on the real components: started, asked through the components' own APIs, killed, stopped.
 
-use std::{fs, path::Path, process::Output};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Output,
+};
 
 use reqwest::{Method, StatusCode, blocking::Client};
 use serde_json::{Value, json};
@@ -22,19 +26,18 @@ const COMPONENTS: [&str; 6] = [
     "otelcol",
     "fluent-bit",
 ];
-const DECISION_WAIT: (&str, &str) = ("TRIPOD_DECISION_WAIT", "2s");
+/// Short, so that tests are.
+pub const DECISION_WAIT: (&str, &str) = ("TRIPOD_DECISION_WAIT", "2s");
 
 #[test]
 fn the_same_services_run_on_the_real_components_and_leave_nothing_behind() {
-    if COMPONENTS
-        .iter()
-        .any(|name| peers::component(name).is_none())
-    {
+    if !is_at_hand() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let system = start(&folder);
     let data = folder.path().join("data");
+    let _leftovers = Leftovers(data.clone());
+    let system = start(&folder, &[DECISION_WAIT]);
     let status = run(&["stack", "status"], &data);
     assert!(status.status.success(), "{}", text(&status));
     for name in COMPONENTS {
@@ -48,7 +51,7 @@ fn the_same_services_run_on_the_real_components_and_leave_nothing_behind() {
     let before = pids(&system);
     system.kill();
     assert!(before.iter().any(|pid| runs_for(*pid, &data)));
-    let system = start(&folder);
+    let system = start(&folder, &[DECISION_WAIT]);
     assert!(!before.iter().any(|pid| runs_for(*pid, &data)));
 
     let after = pids(&system);
@@ -61,7 +64,26 @@ fn the_same_services_run_on_the_real_components_and_leave_nothing_behind() {
     assert!(String::from_utf8_lossy(&again.stderr).contains("no stack runs"));
 }
 
-fn start(folder: &TempDir) -> System {
+/// Ends the components of a folder: they do not notice when a test that fails kills their supervisor.
+pub struct Leftovers(pub PathBuf);
+
+impl Drop for Leftovers {
+    fn drop(&mut self) {
+        if self.0.join("run.json").exists() {
+            run(&["stack", "down"], &self.0);
+        }
+    }
+}
+
+/// Whether every component is there.
+pub fn is_at_hand() -> bool {
+    COMPONENTS
+        .iter()
+        .all(|name| peers::component(name).is_some())
+}
+
+/// Starts in this folder and waits until all is ready.
+pub fn start(folder: &TempDir, environment: &[(&str, &str)]) -> System {
     let deploy = match folder.path().join("deploy") {
         there if there.exists() => there,
         _ => deploy(folder.path()),
@@ -69,7 +91,7 @@ fn start(folder: &TempDir) -> System {
     System::start_stack(
         &folder.path().join("data"),
         &Start {
-            environment: &[DECISION_WAIT],
+            environment,
             arguments: &["--deploy", deploy.to_str().unwrap()],
             ..Start::default()
         },
