@@ -1,12 +1,12 @@
-//! Files of `deploy/` for other ways to run: compose holds together with the rest of the tree, and what scales out is accepted by the
-//! components' own checkers.
+//! Files of `deploy/`, for every way to run: each component's own checker accepts its files, as they are natively, in containers and
+//! scaled out; and compose holds together with the rest of the tree.
 //!
 //! Nothing is started here.
 
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Output},
 };
 
 use serde_json::Value;
@@ -50,6 +50,31 @@ const TEMPO_TARGETS: [&str; 7] = [
     "backend-worker",
 ];
 const LOKI_TARGETS: [&str; 3] = ["read", "write", "backend"];
+/// The file of each component, and the program that checks it.
+const FILES: [(&str, &str, &str); 6] = [
+    ("otelcol", "otelcol", "collector/collector.yaml"),
+    ("tempo", "tempo", "tempo/tempo.yaml"),
+    ("loki", "loki", "loki/loki.yaml"),
+    ("prometheus", "promtool", "prometheus/prometheus.yml"),
+    ("alertmanager", "amtool", "alertmanager/alertmanager.yml"),
+    ("fluent-bit", "fluent-bit", "fluent-bit/fluent-bit.yaml"),
+];
+/// What Fluent Bit's file has no defaults for.
+const FLUENT_BIT: [(&str, &str); 11] = [
+    ("TRIPOD_LOGS", "logs"),
+    ("TRIPOD_FLUENT_BIT_DATA", "data"),
+    ("TRIPOD_ENV", "local"),
+    ("TRIPOD_INSTANCE", "one"),
+    ("TRIPOD_FLUENT_BIT_HEALTH", "2020"),
+    ("TRIPOD_LOKI_HOST", "127.0.0.1"),
+    ("TRIPOD_LOKI_PORT", "3100"),
+    ("TRIPOD_CLOUDWATCH_HOST", "127.0.0.1"),
+    ("TRIPOD_CLOUDWATCH_PORT", "4567"),
+    ("TRIPOD_CLOUDWATCH_CA", "ca.pem"),
+    ("AWS_REGION", "us-east-1"),
+];
+/// Where a container has `deploy/`.
+const MOUNTED: &str = "/etc/tripod/";
 
 #[test]
 fn containers_are_bounded_pinned_and_seen_on_loopback_only() {
@@ -122,38 +147,63 @@ fn what_a_container_is_told_is_what_its_configuration_asks_for() {
 }
 
 #[test]
-fn what_scales_out_is_accepted_by_its_checkers() {
-    let scale = deploy().join("scale");
-    let file = |name: &str| scale.join(name).to_str().unwrap().to_owned();
-    check(
-        "otelcol",
-        &["validate", "--config", &file("collector-balancing.yaml")],
-    );
+fn each_checker_accepts_its_file_natively() {
+    for (_, program, file) in FILES {
+        check(program, &deploy().join(file), &[], &variables(&FLUENT_BIT));
+    }
     check(
         "promtool",
-        &["check", "config", "--lint=all", &file("prometheus.yml")],
+        &deploy().join("native/components.yml"),
+        &[],
+        &[],
     );
-    for target in TEMPO_TARGETS {
-        let configuration = format!("-config.file={}", file("tempo.yaml"));
-        let target = format!("-target={target}");
-        let arguments = [
-            &configuration,
-            "-config.expand-env=true",
-            "-config.verify",
-            &target,
-        ];
-        check("tempo", &arguments);
+}
+
+#[test]
+fn each_checker_accepts_its_file_as_its_container_has_it() {
+    let services = services();
+    for (name, program, file) in FILES {
+        let (_, service) = services.iter().find(|(other, _)| other == name).unwrap();
+        let told = service["command"].to_string();
+        if name == "prometheus" {
+            let folder = tempfile::tempdir().unwrap();
+            check(program, &entered(service, folder.path()), &[], &[]);
+        } else {
+            let mounted = format!("{MOUNTED}{file}");
+            assert!(told.contains(&mounted), "{name} does not read {mounted}");
+            check(program, &deploy().join(file), &[], &environment(service));
+        }
     }
-    for target in LOKI_TARGETS {
-        let configuration = format!("-config.file={}", file("loki.yaml"));
-        let target = format!("-target={target}");
-        let arguments = [
-            &configuration,
-            "-config.expand-env=true",
-            "-verify-config",
-            &target,
-        ];
-        check("loki", &arguments);
+}
+
+#[test]
+fn each_checker_accepts_what_scales_out() {
+    let scale = deploy().join("scale");
+    check("otelcol", &scale.join("collector-balancing.yaml"), &[], &[]);
+    check("promtool", &scale.join("prometheus.yml"), &[], &[]);
+    for (program, targets) in [("tempo", &TEMPO_TARGETS[..]), ("loki", &LOKI_TARGETS)] {
+        for target in targets {
+            let file = scale.join(format!("{program}.yaml"));
+            check(program, &file, &[&format!("-target={target}")], &[]);
+        }
+    }
+}
+
+/// Otherwise it would say nothing that a checker accepts a file.
+#[test]
+fn each_checker_refuses_a_setting_that_nobody_knows() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, program, file) in FILES {
+        // The file of Fluent Bit ends in a list of outputs.
+        let indent = if name == "fluent-bit" { "      " } else { "" };
+        let text = fs::read_to_string(deploy().join(file)).unwrap();
+        let broken = folder.path().join(name).with_extension("yaml");
+        fs::write(&broken, format!("{text}\n{indent}unknown_setting: 1\n")).unwrap();
+        let variables = variables(&FLUENT_BIT);
+        if let Some(checked) = checked(program, &broken, &[], &variables) {
+            assert!(!checked.status.success(), "{name}");
+            assert!(text_of(&checked).contains("unknown_setting"), "{name}");
+        }
     }
 }
 
@@ -165,17 +215,97 @@ fn loki_takes_the_same_lines_on_one_machine_and_on_many() {
     assert_eq!(limits("loki/loki.yaml"), limits("scale/loki.yaml"));
 }
 
-fn check(program: &str, arguments: &[&str]) {
-    let Some(found) = peers::component(program) else {
-        return;
+fn check(program: &str, file: &Path, further: &[&str], environment: &[(String, String)]) {
+    if let Some(checked) = checked(program, file, further, environment) {
+        let (file, text) = (file.display(), text_of(&checked));
+        assert!(
+            checked.status.success(),
+            "{program} {file} {further:?}: {text}"
+        );
+    }
+}
+
+/// What a checker says, if it is at hand.
+fn checked(
+    program: &str,
+    file: &Path,
+    further: &[&str],
+    environment: &[(String, String)],
+) -> Option<Output> {
+    let found = peers::component(program)?;
+    let file = file.to_str().unwrap();
+    let arguments: &[&str] = match program {
+        "otelcol" => &["validate", "--config", file],
+        // Its flag takes the next word for its value.
+        "tempo" => &[
+            "-config.verify=true",
+            "-config.expand-env=true",
+            "-config.file",
+            file,
+        ],
+        "loki" => &[
+            "-verify-config",
+            "-config.expand-env=true",
+            "-config.file",
+            file,
+        ],
+        "promtool" => &["check", "config", "--lint=all", file],
+        "amtool" => &["check-config", file],
+        "fluent-bit" => &["--dry-run", "--config", file],
+        other => panic!("{other} checks nothing"),
     };
-    let checked = Command::new(found).args(arguments).output().unwrap();
-    assert!(
-        checked.status.success(),
-        "{program} {arguments:?}: {}{}",
-        String::from_utf8_lossy(&checked.stdout),
-        String::from_utf8_lossy(&checked.stderr)
-    );
+    let mut command = Command::new(found);
+    command.env_clear().envs(environment.iter().cloned());
+    Some(command.args(arguments).args(further).output().unwrap())
+}
+
+/// The file that a container of Prometheus makes of those that it is given, before it becomes Prometheus.
+fn entered(service: &Value, folder: &Path) -> PathBuf {
+    let script = service["entrypoint"][2].as_str().unwrap();
+    let (before, prometheus) = script.split_once("&& exec prometheus ").unwrap();
+    let made = prometheus
+        .split_whitespace()
+        .find_map(|argument| argument.strip_prefix("--config.file=/tmp/"))
+        .unwrap();
+    // Compose itself takes `$$` for `$`.
+    let before = before
+        .replace("$$", "$")
+        .replace("/tmp/", &format!("{}/", folder.display()))
+        .replace(MOUNTED, &format!("{}/", deploy().display()));
+    let done = Command::new("sh").args(["-c", &before]).status().unwrap();
+    assert!(done.success(), "{before}");
+    folder.join(made)
+}
+
+/// What a container is told if nothing outside says otherwise.
+fn environment(service: &Value) -> Vec<(String, String)> {
+    let told = service["environment"].as_object().into_iter().flatten();
+    told.map(|(name, value)| {
+        let value = value.as_str().unwrap_or_default();
+        let default = value
+            .strip_prefix("${")
+            .and_then(|rest| rest.strip_suffix('}')?.split_once(":-"))
+            .map_or(value, |(_, default)| default);
+        assert!(!default.contains('$'), "{name}: {value}");
+        (name.clone(), default.to_owned())
+    })
+    .collect()
+}
+
+fn text_of(output: &Output) -> String {
+    let (out, errors) = (&output.stdout, &output.stderr);
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(out),
+        String::from_utf8_lossy(errors)
+    )
+}
+
+fn variables(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    let pairs = pairs.iter();
+    pairs
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
 }
 
 fn services() -> Vec<(String, Value)> {
