@@ -21,8 +21,8 @@ use conventions::{
 };
 use opentelemetry::trace::TraceId;
 use opentelemetry_proto::tonic::{
-    common::v1::{KeyValue, any_value::Value},
-    trace::v1::TracesData,
+    common::v1::{AnyValue, any_value::Value},
+    trace::v1::{ResourceSpans, TracesData},
 };
 use prost::Message as _;
 use reqwest::{Method, StatusCode, blocking::Client};
@@ -252,30 +252,38 @@ fn every_line_is_there(system: &System) {
 /// made = stored + counted as lost by the service + held for their decision by the Collector when it was killed.
 fn every_span_is_accounted_for(
     system: &System,
-    before: &[Counted; 2],
+    before: &[Counted; ACCOUNTED.len()],
     made: &[Made],
     collector_killed: SystemTime,
 ) {
     let tempo = system.run()["tempo"].as_str().unwrap().to_owned();
     let client = client();
-    for (service, before) in ACCOUNTED.iter().zip(before) {
-        let mut traces: Vec<(Phase, u64)> = made
-            .iter()
-            .map(|made| (made.phase(collector_killed), 0))
-            .collect();
-        let mut each = u64::MAX;
-        let account = wait_for(&format!("every span of {service}"), || {
-            let short = made.iter().zip(&mut traces);
-            for (made, (_, stored)) in short.filter(|(_, (_, stored))| *stored < each) {
-                *stored = spans(&client, &tempo, made.trace_id, service);
+    let mut stored = vec![[0; ACCOUNTED.len()]; made.len()];
+    let mut each = [u64::MAX; ACCOUNTED.len()];
+    let accounts = wait_for("every span", || {
+        for (made, stored) in made.iter().zip(&mut stored) {
+            if stored.iter().zip(&each).any(|(stored, each)| stored < each) {
+                *stored = spans(&client, &tempo, made.trace_id);
             }
-            let account = Account::of(*before, counted(system, service), &traces);
-            each = account.each;
-            match account.is_closed() {
-                true => Ok(account),
-                false => Err(format!("{account:?}")),
-            }
+        }
+        let accounts: [Account; ACCOUNTED.len()] = std::array::from_fn(|service| {
+            let traces = made.iter().zip(&stored);
+            let traces: Vec<(Phase, u64)> = traces
+                .map(|(made, stored)| (made.phase(collector_killed), stored[service]))
+                .collect();
+            Account::of(
+                before[service],
+                counted(system, ACCOUNTED[service]),
+                &traces,
+            )
         });
+        each = accounts.each_ref().map(|account| account.each);
+        match accounts.iter().all(Account::is_closed) {
+            true => Ok(accounts),
+            false => Err(format!("{accounts:?}")),
+        }
+    });
+    for (service, account) in ACCOUNTED.iter().zip(accounts) {
         println!("{service}: {account:?}");
         // Otherwise nothing was proven of those that are lost.
         assert!(account.lost > 0, "no span was lost");
@@ -349,35 +357,36 @@ fn counted(system: &System, service: &str) -> Counted {
     }
 }
 
-/// How many spans of a service Tempo has of a trace; one that was delivered twice counts once.
-fn spans(client: &Client, tempo: &str, trace_id: TraceId, service: &str) -> u64 {
+/// How many spans of each service Tempo has of a trace; one that was delivered twice counts once.
+fn spans(client: &Client, tempo: &str, trace_id: TraceId) -> [u64; ACCOUNTED.len()] {
     let request = client
         .get(format!("{tempo}/api/traces/{trace_id}"))
         .header("accept", "application/protobuf");
     let answer = request.send().unwrap();
     if answer.status() == StatusCode::NOT_FOUND {
-        return 0;
+        return [0; ACCOUNTED.len()];
     }
     assert_eq!(answer.status(), StatusCode::OK);
     let trace = TracesData::decode(answer.bytes().unwrap()).unwrap();
-    let is_of = |attribute: &KeyValue| {
-        let value = attribute
-            .value
-            .as_ref()
-            .and_then(|value| value.value.as_ref());
-        attribute.key == SERVICE_NAME && value == Some(&Value::StringValue(service.to_owned()))
+    ACCOUNTED.map(|service| {
+        let resources = trace.resource_spans.iter();
+        let spans = resources
+            .filter(|spans| is_of(spans, service))
+            .flat_map(|spans| &spans.scope_spans)
+            .flat_map(|scope| &scope.spans);
+        let ids: BTreeSet<&[u8]> = spans.map(|span| &span.span_id[..]).collect();
+        ids.len() as u64
+    })
+}
+
+fn is_of(spans: &ResourceSpans, service: &str) -> bool {
+    let expected = AnyValue {
+        value: Some(Value::StringValue(service.to_owned())),
     };
-    let resources = trace.resource_spans.iter().filter(|spans| {
-        let resource = spans.resource.iter();
-        resource
-            .flat_map(|resource| &resource.attributes)
-            .any(is_of)
-    });
-    let spans = resources
-        .flat_map(|spans| &spans.scope_spans)
-        .flat_map(|scope| &scope.spans);
-    let ids: BTreeSet<&[u8]> = spans.map(|span| &span.span_id[..]).collect();
-    ids.len() as u64
+    let resource = spans.resource.iter();
+    resource
+        .flat_map(|resource| &resource.attributes)
+        .any(|it| it.key == SERVICE_NAME && it.value.as_ref() == Some(&expected))
 }
 
 /// Asks until there is an answer; the last reason why there is none otherwise.
