@@ -1,6 +1,6 @@
 //! The one binary: `tripod up` runs the whole system, `tripod stack` the same on the real components,
-//! `tripod gateway|task-service|worker` one process of it, `tripod show` prints one trace, `tripod verify` proves the
-//! system, `tripod slo` makes rules of objectives.
+//! `tripod gateway|task-service|worker` one process of it, `tripod aws` what these need of AWS, `tripod show` prints one
+//! trace, `tripod verify` proves the system, `tripod slo` makes rules of objectives.
 //!
 //! Thin: it reads the command line and hands over. Each process's own flags are read by `runtime`.
 
@@ -8,6 +8,7 @@ use std::{ffi::OsString, io::Write, process::ExitCode};
 
 use clap::Parser;
 
+mod aws;
 mod show;
 mod slo;
 mod stack;
@@ -27,6 +28,8 @@ enum Command {
     /// Runs the same services on the real components that are at hand
     #[command(subcommand)]
     Stack(stack::Command),
+    /// Serves DynamoDB, SQS and CloudWatch Logs alone, for services that run elsewhere
+    Aws(aws::Options),
     /// Prints one trace of a running system as a waterfall
     Show(show::Options),
     /// Plays the scenarios on a system and proves what it claims
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
     match Command::parse() {
         Command::Up(options) => up::main(options),
         Command::Stack(command) => stack::main(command),
+        Command::Aws(options) => aws::main(&options),
         Command::Show(options) => show::main(options),
         Command::Verify(options) => verify::main(options),
         Command::Slo(command) => slo::main(command),

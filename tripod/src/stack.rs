@@ -64,9 +64,9 @@ pub(crate) fn main(command: Command) -> ExitCode {
 
 fn run(options: &SystemOptions) -> anyhow::Result<()> {
     let started = Instant::now();
-    let data = options.open_data()?;
+    let data = options.place.open_data()?;
     ending::end_left_behind(data.path())?;
-    let mut picker = Picker::new(options.ports());
+    let mut picker = Picker::new(options.place.ports());
     let addresses = Addresses::plan(&mut picker)?;
     let layout = Layout::plan(&addresses, &data, &mut picker)?;
     configuration::write(&layout, options.deploy.as_deref(), options.compress)?;

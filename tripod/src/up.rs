@@ -64,9 +64,9 @@ pub(crate) const REGION: &str = "us-east-1";
 /// Requests per second nobody can mean.
 const TRAFFIC_MAX: f64 = 1_000.0;
 
-/// Flags of every system, whatever its backend.
+/// Where something keeps its data and listens.
 #[derive(Debug, clap::Args)]
-pub(crate) struct SystemOptions {
+pub(crate) struct Place {
     /// Folder for everything that stays: tables, logs, keys
     #[arg(
         long,
@@ -84,6 +84,13 @@ pub(crate) struct SystemOptions {
     /// Shift every port by this
     #[arg(long, value_name = "N", default_value_t = 0)]
     port_offset: u16,
+}
+
+/// Flags of every system, whatever its backend.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SystemOptions {
+    #[command(flatten)]
+    pub(crate) place: Place,
     /// Synthetic requests per second; 0 for none
     #[arg(long, value_name = "N", default_value_t = 2.0, value_parser = parse_traffic)]
     traffic: f64,
@@ -119,7 +126,7 @@ impl Options {
     }
 }
 
-impl SystemOptions {
+impl Place {
     pub(crate) fn open_data(&self) -> anyhow::Result<Data> {
         Data::open((!self.ephemeral).then_some(self.data.as_path()))
     }
@@ -153,8 +160,8 @@ pub(crate) fn main(options: Options) -> ExitCode {
 fn run(options: &Options) -> anyhow::Result<()> {
     let started = Instant::now();
     let system = &options.system;
-    let data = system.open_data()?;
-    let addresses = Addresses::plan(&mut Picker::new(system.ports()))?;
+    let data = system.place.open_data()?;
+    let addresses = Addresses::plan(&mut Picker::new(system.place.ports()))?;
     let deploy = options.deploy(&data)?;
 
     let otlp = Otlp::new(&addresses);
@@ -321,12 +328,7 @@ struct System {
 impl System {
     /// Starts everything and waits until each process says that it is ready.
     async fn start(services: Services<'_>) -> anyhow::Result<Self> {
-        let storage = aws_local::Options {
-            data: services.data.tables(),
-            region: REGION.to_owned(),
-            further: services.further.clone(),
-            ..Default::default()
-        };
+        let storage = storage(services.data, services.further.clone());
         let aws = AwsLocal::bind(services.addresses.aws, storage)
             .await
             .context("DynamoDB and SQS do not start")?;
@@ -358,6 +360,16 @@ impl System {
             child.stop().await;
         }
         self.aws.stop().await;
+    }
+}
+
+/// What the AWS endpoint serves.
+pub(crate) fn storage(data: &Data, further: Option<Further>) -> aws_local::Options {
+    aws_local::Options {
+        data: data.tables(),
+        region: REGION.to_owned(),
+        further,
+        ..Default::default()
     }
 }
 

@@ -99,6 +99,7 @@ impl Addresses {
     /// # Errors
     /// A taken port, with its surface and the flag that avoids it.
     pub(crate) fn plan(picker: &mut Picker) -> anyhow::Result<Self> {
+        let (aws, aws_tls) = Self::plan_aws(picker)?;
         let mut address = |surface: &str, standard| picker.address(surface, standard);
         Ok(Self {
             gateway: address("the gateway API", 8080)?,
@@ -106,8 +107,8 @@ impl Addresses {
             gateway_admin: address("the gateway's admin listener", GATEWAY_ADMIN)?,
             task_service_admin: address("the task-service's admin listener", TASK_SERVICE_ADMIN)?,
             worker_admin: address("the worker's admin listener", WORKER_ADMIN)?,
-            aws: address("DynamoDB, SQS and CloudWatch Logs", 4566)?,
-            aws_tls: address("CloudWatch Logs over TLS", 4567)?,
+            aws,
+            aws_tls,
             otlp_grpc: address("OTLP over gRPC", 4317)?,
             otlp_http: address("OTLP over HTTP", 4318)?,
             tempo: address("the Tempo API", TEMPO)?,
@@ -115,6 +116,17 @@ impl Addresses {
             alertmanager: address("the Alertmanager API", ALERTMANAGER)?,
             loki: address("the Loki API", LOKI)?,
         })
+    }
+
+    /// The same for the embedded AWS alone: over HTTP, and over TLS.
+    ///
+    /// # Errors
+    /// As [`Addresses::plan`].
+    pub(crate) fn plan_aws(picker: &mut Picker) -> anyhow::Result<(SocketAddr, SocketAddr)> {
+        Ok((
+            picker.address("DynamoDB, SQS and CloudWatch Logs", 4566)?,
+            picker.address("CloudWatch Logs over TLS", 4567)?,
+        ))
     }
 
     /// The admin listeners, by service name.

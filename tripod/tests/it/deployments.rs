@@ -171,8 +171,25 @@ fn each_checker_accepts_its_file_as_its_container_has_it() {
         } else {
             let mounted = format!("{MOUNTED}{file}");
             assert!(told.contains(&mounted), "{name} does not read {mounted}");
-            check(program, &deploy().join(file), &[], &environment(service));
+            for settings in [vec![], example()] {
+                let environment = environment(service, &settings);
+                check(program, &deploy().join(file), &[], &environment);
+            }
         }
+    }
+}
+
+#[test]
+fn each_setting_of_the_example_has_an_effect() {
+    let text = fs::read_to_string(deploy().join("compose/compose.yaml")).unwrap();
+    let settings = example();
+    assert!(settings.len() > 5);
+    for (name, value) in settings {
+        let is_read = match name.as_str() {
+            "COMPOSE_PROFILES" => text.contains(&format!("profiles: [{value}]")),
+            name => text.contains(&format!("${{{name}:-")) || text.contains(&format!(" {name}:\n")),
+        };
+        assert!(is_read, "nobody reads {name}={value}");
     }
 }
 
@@ -277,19 +294,32 @@ fn entered(service: &Value, folder: &Path) -> PathBuf {
     folder.join(made)
 }
 
-/// What a container is told if nothing outside says otherwise.
-fn environment(service: &Value) -> Vec<(String, String)> {
+/// What a container is told with these settings of whoever starts it.
+fn environment(service: &Value, settings: &[(String, String)]) -> Vec<(String, String)> {
     let told = service["environment"].as_object().into_iter().flatten();
     told.map(|(name, value)| {
         let value = value.as_str().unwrap_or_default();
-        let default = value
+        let setting = value
             .strip_prefix("${")
-            .and_then(|rest| rest.strip_suffix('}')?.split_once(":-"))
-            .map_or(value, |(_, default)| default);
-        assert!(!default.contains('$'), "{name}: {value}");
-        (name.clone(), default.to_owned())
+            .and_then(|rest| rest.strip_suffix('}')?.split_once(":-"));
+        let value = setting.map_or(value, |(name, default)| {
+            let set = settings.iter().find(|(other, _)| other == name);
+            set.map_or(default, |(_, value)| value)
+        });
+        assert!(!value.contains('$'), "{name}: {value}");
+        (name.clone(), value.to_owned())
     })
     .collect()
+}
+
+/// The settings that compose is shown with.
+fn example() -> Vec<(String, String)> {
+    let text = fs::read_to_string(deploy().join("compose/.env.example")).unwrap();
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines
+        .filter_map(|line| line.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }
 
 fn text_of(output: &Output) -> String {

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    path::Path,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -97,12 +98,37 @@ impl CloudWatch {
     /// The same on TLS, with the authority that the run file names as the only one that is trusted.
     fn over_tls(system: &System) -> Self {
         let run = system.run();
-        let authority = fs::read(run["aws_ca"].as_str().unwrap()).unwrap();
-        let authority = Certificate::from_pem(&authority).unwrap();
+        let text = |name: &str| run[name].as_str().unwrap().to_owned();
+        Self::at(&text("aws_tls"), Path::new(&text("aws_ca")))
+    }
+
+    /// The one that this authority vouches for.
+    pub fn at(url: &str, authority: &Path) -> Self {
+        // As for every client of these tests.
+        client();
+        let authority = Certificate::from_pem(&fs::read(authority).unwrap()).unwrap();
         let client = Client::builder().no_proxy().tls_certs_only([authority]);
         Self {
             client: client.build().unwrap(),
-            url: run["aws_tls"].as_str().unwrap().to_owned(),
+            url: url.to_owned(),
+        }
+    }
+
+    /// Adds a line to the stream `test` of a service's group, both of which it makes.
+    pub fn put(&self, service: &str, line: &str) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let stream =
+            json!({"logGroupName": format!("/tripod/local/{service}"), "logStreamName": "test"});
+        let mut events = stream.clone();
+        events["logEvents"] = json!([{"timestamp": now.as_millis() as u64, "message": line}]);
+        let group = json!({"logGroupName": stream["logGroupName"]});
+        for (operation, request) in [
+            ("CreateLogGroup", group),
+            ("CreateLogStream", stream),
+            ("PutLogEvents", events),
+        ] {
+            let (status, answer) = self.call(operation, &request);
+            assert_eq!(status, StatusCode::OK, "{operation}: {answer}");
         }
     }
 
@@ -116,7 +142,13 @@ impl CloudWatch {
             .send()
             .unwrap();
         assert!(answer.headers().contains_key("x-amzn-requestid"));
-        (answer.status(), answer.json().unwrap())
+        let (status, text) = (answer.status(), answer.text().unwrap());
+        // What has nothing to say says nothing, not even null.
+        let answer = match text.as_str() {
+            "" => Value::Null,
+            text => serde_json::from_str(text).unwrap(),
+        };
+        (status, answer)
     }
 
     /// The lines of a service that a pattern selects. One that was delivered twice counts once: delivery is at least once.

@@ -9,6 +9,7 @@
 )]
 
 mod api;
+mod aws;
 mod configuration;
 mod contract;
 mod crash;
