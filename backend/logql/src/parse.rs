@@ -106,6 +106,10 @@ fn parse_unchecked(text: &str) -> Result<Parsed, ParseError> {
             text.len()
         )));
     }
+    if text.is_empty() {
+        // Nothing has no place.
+        return Err(ParseError::new("syntax error: unexpected $end"));
+    }
     let mut parser = Parser::new(text)?;
     let parsed = parser.expression(0)?;
     match parser.peek() {

@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Ordering,
-    collections::{BinaryHeap, HashMap},
+    collections::{BTreeMap, BinaryHeap, HashMap},
     ops::{ControlFlow, Range},
 };
 
@@ -81,6 +81,24 @@ impl Store {
         matchers: &[Matcher],
         range_ns: Range<i64>,
     ) -> Result<Vec<(Labels, Volume)>, Error> {
+        let volumes = self.volumes(matchers, range_ns, &|_| 0)?;
+        Ok(volumes
+            .into_iter()
+            .map(|((labels, _), volume)| (labels, volume))
+            .collect())
+    }
+
+    /// The same for each part of the range, which `part` tells by the time of a line in Unix nanoseconds; in the order of labels and
+    /// parts. What is empty is left out.
+    ///
+    /// # Errors
+    /// Files cannot be read.
+    pub fn volumes(
+        &self,
+        matchers: &[Matcher],
+        range_ns: Range<i64>,
+        part: &dyn Fn(i64) -> i64,
+    ) -> Result<BTreeMap<(Labels, i64), Volume>, Error> {
         let selection = Selection {
             matchers,
             range_ns,
@@ -94,25 +112,28 @@ impl Store {
             any_of: terms::wanted(matchers, &[]),
             newest_first: false,
         };
-        let mut volumes: HashMap<usize, Volume> = HashMap::new();
+        let mut volumes: HashMap<(usize, i64), Volume> = HashMap::new();
         for page in snapshot.scan(&scan) {
             for payload in page?.payloads() {
                 let Some(cursor) = merge.cursor(payload)? else {
                     continue;
                 };
-                let volume = volumes.entry(cursor.stream).or_default();
-                volume.chunks += 1;
-                volume.entries += cursor.places.len() as u64;
-                let lines = cursor.places.iter();
-                volume.bytes += lines.map(|place| place.line.len() as u64).sum::<u64>();
+                let mut last = None;
+                for place in &cursor.places {
+                    let part = part(place.t_ns);
+                    let volume = volumes.entry((cursor.stream, part)).or_default();
+                    // A record counts once for each part that it is in.
+                    volume.chunks += u64::from(last != Some(part));
+                    volume.entries += 1;
+                    volume.bytes += place.line.len() as u64;
+                    last = Some(part);
+                }
             }
         }
-        let mut volumes: Vec<(Labels, Volume)> = volumes
+        Ok(volumes
             .into_iter()
-            .map(|(stream, volume)| (merge.streams[stream].clone(), volume))
-            .collect();
-        volumes.sort_by(|one, two| one.0.cmp(&two.0));
-        Ok(volumes)
+            .map(|((stream, part), volume)| ((merge.streams[stream].clone(), part), volume))
+            .collect())
     }
 }
 

@@ -32,6 +32,7 @@ mod index;
 mod params;
 mod push;
 mod query;
+mod tail;
 
 /// The version of Loki whose API this is. Clients look at it to learn what they may ask.
 pub const API_VERSION: &str = "3.7.6";
@@ -71,6 +72,7 @@ struct Loki {
     now_ns: fn() -> i64,
     queries: Room,
     pushes: Room,
+    tails: tail::Tails,
 }
 
 type Shared = axum::extract::State<Arc<Loki>>;
@@ -97,6 +99,11 @@ pub fn router(store: Arc<Store>, options: Options) -> Router {
             "/detected_fields",
             get(detected::fields).post(detected::fields),
         )
+        .route(
+            "/index/volume_range",
+            get(index::volume_range).post(index::volume_range),
+        )
+        .route("/tail", get(tail::tail))
         .route("/format_query", get(query::format).post(query::format))
         .route("/status/buildinfo", get(answer::build_info))
         .route(
@@ -113,6 +120,7 @@ pub fn router(store: Arc<Store>, options: Options) -> Router {
             now_ns: options.now_ns,
             queries: Room::new(options.queries_max),
             pushes: Room::new(PUSHES_MAX),
+            tails: tail::Tails::new(),
         }))
 }
 

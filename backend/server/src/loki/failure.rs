@@ -72,9 +72,8 @@ impl From<SourceError> for Failure {
 
 impl From<logs::Error> for Failure {
     fn from(error: logs::Error) -> Self {
-        tracing::error!({ fields::ERROR } = %Chain(&error), "the log store cannot be used");
-        // Whoever pushes tries again.
-        Self::internal("the log store cannot be used")
+        tracing::error!({ fields::ERROR } = %Chain(&error), "the log store cannot be read");
+        Self::internal("the log store cannot be read")
     }
 }
 

@@ -74,7 +74,9 @@ pub(super) async fn push(
                 .iter()
                 .map(|push| push.entries.iter().map(|entry| entry.t_ns).collect())
                 .collect();
-            let appended = at.store.append(pushes, now_ns)?;
+            // The store says once why it cannot. Whoever pushes tries again.
+            let appended = at.store.append(pushes, now_ns);
+            let appended = appended.map_err(|_| Failure::internal("lines cannot be stored now"))?;
             match refusal(&appended, &labels, &times) {
                 None => Ok(StatusCode::NO_CONTENT),
                 Some(reason) => Err(Failure::bad_request(reason)),

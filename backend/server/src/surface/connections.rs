@@ -1,19 +1,16 @@
 //! Accepting connections, within bounds, until told to stop. What is answered on them is the caller's.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
 use conventions::fields;
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
-};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
 /// Connections at a time; further ones wait in the kernel's queue.
@@ -49,7 +46,7 @@ async fn accept_until(
     stop: CancellationToken,
     cut: &CancellationToken,
 ) {
-    let graceful = GracefulShutdown::new();
+    let connections = TaskTracker::new();
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut is_failing = false;
     loop {
@@ -60,9 +57,9 @@ async fn accept_until(
         match accepted {
             Ok((stream, permit)) => {
                 is_failing = false;
-                let connection = connection(stream, routes.clone(), &graceful);
+                let connection = connection(stream, routes.clone(), stop.clone());
                 let cut = cut.clone();
-                tokio::spawn(async move {
+                connections.spawn(async move {
                     cut.run_until_cancelled(connection).await;
                     drop(permit);
                 });
@@ -78,7 +75,8 @@ async fn accept_until(
         }
     }
     drop(listener);
-    if tokio::time::timeout(STOP_TIMEOUT, graceful.shutdown())
+    connections.close();
+    if tokio::time::timeout(STOP_TIMEOUT, connections.wait())
         .await
         .is_err()
     {
@@ -96,12 +94,9 @@ async fn accept(
     Ok((stream, permit))
 }
 
-/// Speaks HTTP/1.1 on one connection. When the client leaves, the handler of its request is dropped.
-fn connection(
-    stream: TcpStream,
-    routes: Router,
-    graceful: &GracefulShutdown,
-) -> impl Future<Output = ()> + Send + use<> {
+/// Speaks HTTP/1.1 on one connection, until `stop` no longer than the request in progress. When the client leaves, the handler of
+/// its request is dropped. What a connection becomes by an upgrade is the handler's.
+async fn connection(stream: TcpStream, routes: Router, stop: CancellationToken) {
     // Small answers must not wait for the acknowledgement of the one before. It is a matter of speed only.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request: Request<Incoming>| {
@@ -111,10 +106,14 @@ fn connection(
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_TIMEOUT)
         .max_buf_size(HEADERS_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service);
-    let connection = graceful.watch(connection);
-    async move {
-        // A client that breaks off or sends no HTTP is its own affair; hyper has answered 400 if it could.
-        let _ = connection.await;
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    // A client that breaks off or sends no HTTP is its own affair; hyper has answered 400 if it could.
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = stop.cancelled() => {}
     }
+    connection.as_mut().graceful_shutdown();
+    let _ = connection.await;
 }

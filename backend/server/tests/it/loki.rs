@@ -3,4 +3,5 @@
 mod comparison;
 mod logcli;
 mod pushing;
+mod tail;
 mod world;

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::world::{Ours, lines, now_ns, push};
-use crate::client::Client;
+use crate::client::{Client, target};
 
 #[test]
 fn what_is_pushed_is_found_at_once_by_its_trace() {
@@ -122,4 +122,43 @@ fn garbage_gets_a_refusal_and_nothing_breaks() {
     }
     assert_eq!(client.get("/ready").text(), "ready\n");
     assert_eq!(client.get("/nowhere").status, 404);
+}
+
+#[test]
+fn the_volume_of_each_step_is_the_bytes_of_its_lines() {
+    let ours = Ours::start();
+    let mut client = Client::new(ours.address);
+    let minute_ns = 60_000_000_000;
+    let start_ns = (now_ns() / minute_ns - 5) * minute_ns;
+    let at =
+        |seconds: i64, line: &str| json!([(start_ns + seconds * 1_000_000_000).to_string(), line]);
+    let body = json!({"streams": [
+        {"stream": {"app": "a"}, "values": [at(0, "12"), at(59, "345"), at(60, "6"), at(200, "7890")]},
+        {"stream": {"app": "b"}, "values": [at(61, "1")]},
+    ]});
+    assert_eq!(push(&mut client, &body).status, 204);
+    let (start, end) = (start_ns.to_string(), (start_ns + 4 * minute_ns).to_string());
+    let mut asked = |limit: &str| {
+        let parameters = [
+            ("query", r#"{app=~".+"}"#),
+            ("start", &start),
+            ("end", &end),
+            ("step", "60"),
+            ("limit", limit),
+        ];
+        let answer = client.get(&target("/loki/api/v1/index/volume_range", &parameters));
+        let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+        body["data"].clone()
+    };
+    let first = start_ns as f64 / 1e9;
+    let last_of = |minute: f64| first + 60.0 * minute - 0.001;
+    let a = json!({"metric": {"app": "a"}, "values": [
+        [last_of(1.0), "5"], [last_of(2.0), "1"], [start_ns / 1_000_000_000 + 240, "4"],
+    ]});
+    let b = json!({"metric": {"app": "b"}, "values": [[last_of(2.0), "1"]]});
+    assert_eq!(
+        asked("9"),
+        json!({"resultType": "matrix", "result": [a, b]})
+    );
+    assert_eq!(asked("1"), json!({"resultType": "matrix", "result": [a]}));
 }
