@@ -42,7 +42,7 @@ tidy: tools
 	cargo run --quiet --locked -p xtask -- tidy
 
 bench: tools
-	cargo bench --locked -p telemetry -p otlp -p collector -p traces -p tsdb -p promql -p shipper -p server
+	cargo bench --locked -p telemetry -p otlp -p collector -p traces -p logs -p tsdb -p promql -p shipper -p server
 
 golden: tools
 	UPDATE_GOLDEN=1 cargo test --workspace --locked
