@@ -24,10 +24,6 @@ pub enum Error {
     Times,
     #[error("blocks are not written as fast as records come, {head_bytes} bytes wait")]
     Behind { head_bytes: usize },
-    #[error(
-        "an earlier write could not be undone, the store takes nothing more until it is opened again"
-    )]
-    Broken,
 }
 
 impl Error {

@@ -109,6 +109,8 @@ struct State {
     /// When `retain` first saw records in `head`.
     head_seen_ns: Option<u64>,
     sealing: Option<Sealing>,
+    /// The last attempt to begin a log failed: said once.
+    has_failed_to_roll: bool,
     /// By number.
     blocks: Arc<Vec<Arc<Block>>>,
     is_closing: bool,
@@ -271,12 +273,14 @@ impl Inner {
         if state.sealing.is_some() {
             return;
         }
-        if let Err(error) = self.try_roll(state) {
+        let rolled = self.try_roll(state);
+        if let (Err(error), false) = (&rolled, state.has_failed_to_roll) {
             tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "a new log cannot be begun"
+                error = error as &dyn std::error::Error,
+                "a new log cannot be begun, the one before goes on"
             );
         }
+        state.has_failed_to_roll = rolled.is_err();
     }
 
     fn try_roll(&self, state: &mut State) -> Result<(), Error> {
@@ -301,8 +305,16 @@ impl Inner {
     }
 
     /// Waits until the head may grow.
-    fn with_room<'s>(&self, state: MutexGuard<'s, State>) -> Result<MutexGuard<'s, State>, Error> {
+    fn with_room<'s>(
+        &self,
+        mut state: MutexGuard<'s, State>,
+    ) -> Result<MutexGuard<'s, State>, Error> {
         let max = self.options.block_bytes.saturating_mul(HEADS_BEHIND_MAX);
+        if state.sealing.is_none() && state.head.payload_bytes() >= max {
+            // No new log could be begun all the while.
+            self.try_roll(&mut state)?;
+            state.has_failed_to_roll = false;
+        }
         let is_behind =
             |state: &State| state.sealing.is_some() && state.head.payload_bytes() >= max;
         self.wait_while(state, ROOM_TIME_MAX, is_behind)

@@ -3,7 +3,7 @@
 //! A frame is whole or not there: what a failed write left is cut off at once, what a kill left is cut off by the next
 //! replay. Frames reach the system with each append and the disk with [`Log::sync`].
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -24,8 +24,8 @@ pub(crate) struct Log {
     bytes: u64,
     /// Reused for every frame.
     frame: Vec<u8>,
-    /// What a failed write left could not be cut off.
-    is_broken: bool,
+    /// What a failed write left is still to be cut off.
+    is_torn: bool,
     is_dirty: bool,
 }
 
@@ -42,7 +42,11 @@ impl Log {
     pub(crate) fn create(path: PathBuf) -> Result<Self, Error> {
         let file = OpenOptions::new().create_new(true).append(true).open(&path);
         let mut file = file.map_err(Error::io("create", &path))?;
-        file.write_all(MAGIC).map_err(Error::io("write", &path))?;
+        if let Err(source) = file.write_all(MAGIC) {
+            // Or the next attempt would find it in its way.
+            let _ = fs::remove_file(&path);
+            return Err(Error::io("write", &path)(source));
+        }
         Ok(Self::at(path, file, MAGIC.len() as u64))
     }
 
@@ -90,7 +94,7 @@ impl Log {
             file,
             bytes,
             frame: Vec::new(),
-            is_broken: false,
+            is_torn: false,
             is_dirty: true,
         }
     }
@@ -105,16 +109,26 @@ impl Log {
 
     /// All of the records or none.
     pub(crate) fn append(&mut self, records: &[Record<'_>]) -> Result<(), Error> {
-        if self.is_broken {
-            return Err(Error::Broken);
-        }
+        self.cut_torn()?;
         encode(records, &mut self.frame)?;
         if let Err(source) = self.file.write_all(&self.frame) {
-            self.is_broken = self.file.set_len(self.bytes).is_err();
+            self.is_torn = true;
+            // If it fails now, the next append tries again before it writes.
+            let _ = self.cut_torn();
             return Err(Error::io("write", &self.path)(source));
         }
         self.bytes += self.frame.len() as u64;
         self.is_dirty = true;
+        Ok(())
+    }
+
+    fn cut_torn(&mut self) -> Result<(), Error> {
+        if self.is_torn {
+            self.file
+                .set_len(self.bytes)
+                .map_err(Error::io("cut", &self.path))?;
+            self.is_torn = false;
+        }
         Ok(())
     }
 

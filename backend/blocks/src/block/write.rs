@@ -12,8 +12,17 @@ use crate::filter::{KeyFilter, TermFilter};
 use crate::head::{Data, HeadView, Index};
 use crate::page;
 
-/// `temporary` is renamed to `path` when all of it is on the disk.
+/// `temporary` is renamed to `path` when all of it is on the disk. If that fails, its room is free again.
 pub(crate) fn write(head: &HeadView, temporary: &Path, path: &Path) -> Result<(), Error> {
+    let written = try_write(head, temporary, path);
+    if written.is_err() {
+        // One that stays is written over by the next attempt.
+        let _ = fs::remove_file(temporary);
+    }
+    written
+}
+
+fn try_write(head: &HeadView, temporary: &Path, path: &Path) -> Result<(), Error> {
     let file = File::create(temporary).map_err(Error::io("create", temporary))?;
     let written = BlockWriter {
         out: BufWriter::with_capacity(1 << 20, &file),

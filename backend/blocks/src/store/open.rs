@@ -112,6 +112,7 @@ impl Opening {
             head,
             head_seen_ns: None,
             sealing: None,
+            has_failed_to_roll: false,
             blocks: Arc::new(std::mem::take(&mut self.blocks)),
             is_closing: false,
         })

@@ -3,6 +3,7 @@
 
 mod concurrent;
 mod damage;
+mod full;
 mod killed;
 mod model;
 mod retention;
