@@ -14,6 +14,7 @@ use tsdb::{Labels, Matcher};
 use crate::{
     Error, Rules, Store,
     record::{self, Place, Reader},
+    streams::{Hours, hour_of},
     terms,
 };
 
@@ -376,6 +377,34 @@ impl PartialEq for Cursor {
 }
 
 impl Eq for Cursor {}
+
+/// The hours of every line that can be read.
+pub(crate) fn hours(blocks: &blocks::Store) -> Result<Hours, Error> {
+    let snapshot = blocks.snapshot();
+    let everything = blocks::Scan {
+        time_ns: 0..u64::MAX,
+        ..blocks::Scan::default()
+    };
+    let mut hours = Hours::new();
+    for page in snapshot.scan(&everything) {
+        let page = match page {
+            // It has no lines for anybody else either.
+            Err(blocks::Error::Damaged { .. }) => continue,
+            page => page?,
+        };
+        for payload in page.payloads() {
+            let mut reader = Reader::new(&payload, 0);
+            let head = reader.head()?;
+            let of_stream = hours.entry(record::labels(head.labels)?).or_default();
+            let mut before_ns = 0;
+            for _ in 0..head.entries {
+                before_ns = reader.place(before_ns)?.t_ns;
+                of_stream.insert(hour_of(before_ns));
+            }
+        }
+    }
+    Ok(hours)
+}
 
 /// The bytes of the metadata of a line.
 fn pairs_of<'p>(payload: &'p [u8], place: &Place) -> Option<Vec<(&'p str, &'p str)>> {

@@ -11,7 +11,7 @@ use blocks::{Record, Retired, Stats};
 use tokio::sync::broadcast;
 use tsdb::Labels;
 
-use crate::{Error, Refused, Rules, own_metrics, record, streams::Streams, terms};
+use crate::{Error, Refused, Rules, own_metrics, record, scan, streams::Streams, terms};
 
 /// Bytes of lines in one record: several fit into a page, and a record without a text is passed over as a whole.
 const RECORD_BYTES: usize = 16 << 10;
@@ -55,7 +55,7 @@ pub struct Recovery {
     pub torn_bytes: u64,
     /// Bytes of the log that were changed after they were written, left out.
     pub damaged_bytes: u64,
-    /// Files that cannot be read, renamed so that they are not tried again.
+    /// Files that cannot be read, renamed so that they are not tried again. The one of streams is made anew of the others.
     pub damaged: Vec<PathBuf>,
 }
 
@@ -100,6 +100,8 @@ struct State {
     /// Of the last record: what arrived later has a higher one. Over a restart that is because it follows the clock; if the clock
     /// was set back meanwhile, lines of the same nanosecond may change places.
     sequence: u64,
+    /// Appends that failed since the last that did not.
+    failures: u64,
 }
 
 impl Store {
@@ -121,15 +123,14 @@ impl Store {
                 ..blocks::Options::default()
             },
         )?;
-        // Until `retain` says what is too old.
-        let streams = Streams::open(dir, i64::MIN)?;
+        let (streams, aside) = Streams::open(dir, || scan::hours(&blocks))?;
         let recovery = Recovery {
             blocks: found.blocks,
             records: found.block_records + found.head_records,
             streams: streams.len() as u64,
             torn_bytes: found.torn_bytes,
             damaged_bytes: found.damaged_bytes,
-            damaged: found.damaged,
+            damaged: found.damaged.into_iter().chain(aside).collect(),
         };
         let store = Self {
             blocks,
@@ -137,6 +138,7 @@ impl Store {
             state: Mutex::new(State {
                 streams,
                 sequence: 0,
+                failures: 0,
             }),
             options,
             subscribers: broadcast::channel(SUBSCRIBER_PUSHES_MAX).0,
@@ -150,7 +152,10 @@ impl Store {
     /// Nothing was stored.
     pub fn append(&self, pushes: Vec<Push>, now_ns: i64) -> Result<Appended, Error> {
         let begun = Instant::now();
-        let appended = self.try_append(pushes, now_ns);
+        let mut state = self.state();
+        let appended = self.try_append(&mut state, pushes, now_ns);
+        state.say(&appended);
+        drop(state);
         own_metrics::appended(self.options.name, &appended, begun.elapsed());
         appended
     }
@@ -193,8 +198,12 @@ impl Store {
         Ok(self.blocks.seal()?)
     }
 
-    fn try_append(&self, pushes: Vec<Push>, now_ns: i64) -> Result<Appended, Error> {
-        let mut state = self.state();
+    fn try_append(
+        &self,
+        state: &mut State,
+        pushes: Vec<Push>,
+        now_ns: i64,
+    ) -> Result<Appended, Error> {
         let mut appended = Appended::default();
         let mut taken = Vec::with_capacity(pushes.len());
         for (number, push) in pushes.into_iter().enumerate() {
@@ -271,6 +280,28 @@ impl Store {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The first of several failures is logged, and that they are over.
+    fn say(&mut self, appended: &Result<Appended, Error>) {
+        match appended {
+            Err(error) => {
+                if self.failures == 0 {
+                    tracing::error!(
+                        error = error as &dyn std::error::Error,
+                        "lines cannot be stored"
+                    );
+                }
+                self.failures += 1;
+            }
+            Ok(_) if self.failures > 0 => {
+                tracing::info!(failures = self.failures, "lines are stored again");
+                self.failures = 0;
+            }
+            Ok(_) => {}
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File, OpenOptions},
-    io::Write,
+    io::{self, ErrorKind, Write},
     ops::Range,
     path::{Path, PathBuf},
 };
@@ -17,16 +17,24 @@ use crate::{Error, record};
 
 const FILE: &str = "streams";
 const FILE_NEW: &str = "streams.new";
+const FILE_DAMAGED: &str = "streams.damaged";
 const HOUR_NS: i64 = 3_600 * 1_000_000_000;
 /// Length and checksum before each note.
 const FRAME_BYTES: usize = 8;
 /// The hour before the labels.
 const HOUR_BYTES: usize = 8;
 
+/// In which hours streams have lines.
+pub(crate) type Hours = BTreeMap<Labels, BTreeSet<i64>>;
+
 pub(crate) struct Streams {
     by_labels: BTreeMap<Labels, Stream>,
     file: File,
     path: PathBuf,
+    /// Behind the last whole note.
+    end: u64,
+    /// What a failed write left is still to be cut off.
+    is_torn: bool,
 }
 
 #[derive(Default)]
@@ -37,48 +45,54 @@ struct Stream {
 }
 
 impl Streams {
-    /// Reads the file of a folder. Notes that are older than `oldest_ns` are left out of it from now on, and a torn end is cut:
-    /// its line was not acknowledged.
-    pub(crate) fn open(folder: &Path, oldest_ns: i64) -> Result<Self, Error> {
+    /// Reads the file of a folder. One that is missing or not whole to its end is made anew of what `stored` says the lines are;
+    /// the damaged one is set aside, and its new name is the second answer.
+    pub(crate) fn open(
+        folder: &Path,
+        stored: impl FnOnce() -> Result<Hours, Error>,
+    ) -> Result<(Self, Option<PathBuf>), Error> {
         let path = folder.join(FILE);
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            Err(source) => return Err(Error::Io { path, source }),
-        };
-        let mut by_labels: BTreeMap<Labels, Stream> = BTreeMap::new();
-        let mut rest = &bytes[..];
-        let mut text = Vec::new();
-        while let Some((note, after)) = frame(rest) {
-            let (hour, labels) = note.split_at(HOUR_BYTES);
-            let hour = i64::from_le_bytes(hour.try_into().expect("it was cut to this length"));
-            if hour >= hour_of(oldest_ns) {
-                text.extend_from_slice(&rest[..rest.len() - after.len()]);
-                let stream = by_labels.entry(record::labels(labels)?).or_default();
-                stream.hours.insert(hour);
-            }
-            rest = after;
-        }
         let failed = |source| Error::Io {
             path: path.clone(),
             source,
         };
-        if text.len() != bytes.len() {
-            let new = folder.join(FILE_NEW);
-            fs::write(&new, &text)
-                .and_then(|()| fs::rename(&new, &path))
-                .map_err(failed)?;
-        }
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .map_err(failed)?;
-        Ok(Self {
-            by_labels,
+        let mut aside = None;
+        let hours = match fs::read(&path) {
+            Ok(bytes) => {
+                let hours = notes(&bytes);
+                if hours.is_none() {
+                    let damaged = folder.join(FILE_DAMAGED);
+                    fs::rename(&path, &damaged).map_err(failed)?;
+                    aside = Some(damaged);
+                }
+                hours
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(failed(error)),
+        };
+        let hours = match hours {
+            Some(hours) => hours,
+            None => {
+                let hours = stored()?;
+                replace(folder, &path, &hours).map_err(failed)?;
+                hours
+            }
+        };
+        let file = OpenOptions::new().append(true).open(&path);
+        let file = file.map_err(failed)?;
+        let end = file.metadata().map_err(failed)?.len();
+        let by_labels = hours.into_iter().map(|(labels, hours)| {
+            let newest_ns = None;
+            (labels, Stream { newest_ns, hours })
+        });
+        let streams = Self {
+            by_labels: by_labels.collect(),
             file,
             path,
-        })
+            end,
+            is_torn: false,
+        };
+        Ok((streams, aside))
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -111,25 +125,34 @@ impl Streams {
         }
         let mut text = Vec::new();
         for hour in &new {
-            let mut note = hour.to_le_bytes().to_vec();
-            record::encode_labels(&mut note, labels);
-            text.extend_from_slice(&(note.len() as u32).to_le_bytes());
-            text.extend_from_slice(&crc32fast::hash(&note).to_le_bytes());
-            text.extend_from_slice(&note);
+            encode(&mut text, *hour, labels);
         }
-        let length = self.file.metadata().map(|file| file.len());
-        let written = length.and_then(|length| {
-            self.file.write_all(&text).inspect_err(|_| {
-                // What follows a torn note would not be read. If it cannot be cut either, the next start cuts it.
-                let _ = self.file.set_len(length);
-            })
-        });
-        written.map_err(|source| Error::Io {
+        self.write(&text).map_err(|source| Error::Io {
             path: self.path.clone(),
             source,
         })?;
         let stream = self.by_labels.entry(labels.clone()).or_default();
         stream.hours.extend(new);
+        Ok(())
+    }
+
+    fn write(&mut self, notes: &[u8]) -> io::Result<()> {
+        self.cut_torn()?;
+        if let Err(error) = self.file.write_all(notes) {
+            self.is_torn = true;
+            // If it fails now, the next note tries again before it is written.
+            let _ = self.cut_torn();
+            return Err(error);
+        }
+        self.end += notes.len() as u64;
+        Ok(())
+    }
+
+    fn cut_torn(&mut self) -> io::Result<()> {
+        if self.is_torn {
+            self.file.set_len(self.end)?;
+            self.is_torn = false;
+        }
         Ok(())
     }
 
@@ -164,16 +187,50 @@ impl Streams {
     }
 }
 
-fn hour_of(t_ns: i64) -> i64 {
+pub(crate) fn hour_of(t_ns: i64) -> i64 {
     t_ns.div_euclid(HOUR_NS)
 }
 
-/// The first note of `bytes` and what is behind it; `None` at the end and where it is torn or damaged.
-fn frame(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (head, rest) = bytes.split_at_checked(FRAME_BYTES)?;
-    let (length, sum) = head.split_at(4);
-    let length = u32::from_le_bytes(length.try_into().ok()?) as usize;
-    let sum = u32::from_le_bytes(sum.try_into().ok()?);
-    let (note, rest) = rest.split_at_checked(length)?;
-    (length >= HOUR_BYTES && crc32fast::hash(note) == sum).then_some((note, rest))
+fn encode(out: &mut Vec<u8>, hour: i64, labels: &Labels) {
+    let mut note = hour.to_le_bytes().to_vec();
+    record::encode_labels(&mut note, labels);
+    out.extend_from_slice(&(note.len() as u32).to_le_bytes());
+    out.extend_from_slice(&crc32fast::hash(&note).to_le_bytes());
+    out.extend_from_slice(&note);
+}
+
+/// Makes these the only notes.
+fn replace(folder: &Path, path: &Path, hours: &Hours) -> io::Result<()> {
+    let mut text = Vec::new();
+    for (labels, hours) in hours {
+        hours
+            .iter()
+            .for_each(|hour| encode(&mut text, *hour, labels));
+    }
+    let new = folder.join(FILE_NEW);
+    let mut file = File::create(&new)?;
+    file.write_all(&text)?;
+    file.sync_all()?;
+    fs::rename(&new, path)
+}
+
+/// `None` when something in the file is no note, be it only its end.
+fn notes(mut bytes: &[u8]) -> Option<Hours> {
+    let mut hours = Hours::new();
+    while !bytes.is_empty() {
+        let (head, rest) = bytes.split_at_checked(FRAME_BYTES)?;
+        let (length, sum) = head.split_at(4);
+        let length = u32::from_le_bytes(length.try_into().ok()?) as usize;
+        let sum = u32::from_le_bytes(sum.try_into().ok()?);
+        let (note, rest) = rest.split_at_checked(length)?;
+        let (hour, labels) = note.split_at_checked(HOUR_BYTES)?;
+        if crc32fast::hash(note) != sum {
+            return None;
+        }
+        let hour = i64::from_le_bytes(hour.try_into().ok()?);
+        let labels = record::labels(labels).ok()?;
+        hours.entry(labels).or_default().insert(hour);
+        bytes = rest;
+    }
+    Some(hours)
 }
