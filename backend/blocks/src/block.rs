@@ -1,7 +1,7 @@
 //! One block file: opened and read here, written in [`write`].
 //!
 //! What every read needs (table of pages, keys, fences of the index) is in memory; pages and the index are read where they
-//! are; the filter of terms is loaded when it is first asked for and held in the store's bounded cache.
+//! are; the filter of terms is held in the store's bounded cache.
 
 mod filters;
 mod footer;
@@ -188,6 +188,10 @@ impl Block {
             path: self.path.clone(),
             what,
         }
+    }
+
+    fn filter_bytes(&self) -> u64 {
+        self.filter.bytes
     }
 
     fn load_filter(&self) -> Result<TermFilter, Error> {

@@ -39,9 +39,12 @@ impl Source for Store {
     ) -> Result<Scanned, SourceError> {
         let mut merge = Merge::new(selection, self.rules);
         let snapshot = self.blocks.snapshot();
+        // After the snapshot: the streams of its lines are known.
+        let is_label =
+            |name: &str, value: &str| self.state_streams(|streams| streams.have_label(name, value));
         let scan = blocks::Scan {
             time_ns: unsigned(&selection.range_ns),
-            any_of: terms::wanted(selection.matchers, selection.hints),
+            any_of: terms::wanted(selection.matchers, selection.hints, is_label),
             newest_first: selection.direction == Direction::Backward,
         };
         let mut pages = snapshot.scan(&scan);
@@ -110,7 +113,7 @@ impl Store {
         let snapshot = self.blocks.snapshot();
         let scan = blocks::Scan {
             time_ns: unsigned(&selection.range_ns),
-            any_of: terms::wanted(matchers, &[]),
+            any_of: terms::wanted(matchers, &[], |_, _| true),
             newest_first: false,
         };
         let mut volumes: HashMap<(usize, i64), Volume> = HashMap::new();

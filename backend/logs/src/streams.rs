@@ -103,6 +103,12 @@ impl Streams {
         self.by_labels.contains_key(labels)
     }
 
+    /// Whether one has this label with this value.
+    pub(crate) fn have_label(&self, name: &str, value: &str) -> bool {
+        let mut streams = self.by_labels.keys();
+        streams.any(|labels| labels.get(name) == value)
+    }
+
     /// The time of its newest line since the start.
     pub(crate) fn newest_ns(&self, labels: &Labels) -> Option<i64> {
         self.by_labels.get(labels)?.newest_ns

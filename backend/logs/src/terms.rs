@@ -26,8 +26,13 @@ fn hash(kind: u8, name: &str, value: &str) -> u64 {
     blocks::hash(&bytes)
 }
 
-/// What a page must have for a query to find something in it: an AND of ORs. Empty if nothing is known.
-pub(crate) fn wanted(matchers: &[Matcher], hints: &[Hint]) -> Vec<Vec<Vec<u64>>> {
+/// What a page must have for a query to find something in it: an AND of ORs. Empty if nothing is known. A value that is no label of
+/// any stream is looked for in the metadata alone: filters err for each term.
+pub(crate) fn wanted(
+    matchers: &[Matcher],
+    hints: &[Hint],
+    is_label: impl Fn(&str, &str) -> bool,
+) -> Vec<Vec<Vec<u64>>> {
     let labels = matchers
         .iter()
         .filter_map(|matcher| match &matcher.matches {
@@ -37,7 +42,9 @@ pub(crate) fn wanted(matchers: &[Matcher], hints: &[Hint]) -> Vec<Vec<Vec<u64>>>
         });
     let fields = hints.iter().filter_map(|hint| match hint {
         Hint::Field { name, value } if !value.is_empty() => {
-            Some(vec![label(name, value), metadata(name, value)])
+            let in_labels = is_label(name, value).then(|| label(name, value));
+            let terms = in_labels.into_iter().chain([metadata(name, value)]);
+            Some(terms.collect())
         }
         _ => None,
     });

@@ -33,6 +33,24 @@ impl FilterCache {
         Ok(filter)
     }
 
+    /// Loads the filters of the newest blocks as far as there is room, while `is_wanted`: so that the first who asks does not wait
+    /// for all of them. The newest come last: whoever asks meanwhile begins with those.
+    pub(crate) fn warm(&self, blocks: &[Arc<Block>], is_wanted: impl Fn() -> bool) {
+        let mut bytes = 0;
+        let fit = blocks.iter().rev().take_while(|block| {
+            bytes += block.filter_bytes();
+            bytes <= CACHE_BYTES_MAX as u64
+        });
+        let fit: Vec<&Arc<Block>> = fit.collect();
+        for block in fit.into_iter().rev() {
+            if !is_wanted() {
+                return;
+            }
+            // Who asks for one that cannot be read is told.
+            let _ = self.of(block);
+        }
+    }
+
     pub(crate) fn forget(&self, number: u64) {
         self.cached().remove(number);
     }

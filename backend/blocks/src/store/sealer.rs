@@ -1,4 +1,4 @@
-//! The thread that writes heads as blocks and brings the log to the disk.
+//! The thread that writes heads as blocks and brings the log to the disk. When the store is opened it loads filters first.
 
 use std::fs;
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -34,6 +34,10 @@ struct Sealer<'i> {
 
 impl Sealer<'_> {
     fn run(&mut self) {
+        let blocks = Arc::clone(&self.inner.state().blocks);
+        let is_open = || !self.inner.state().is_closing;
+        self.inner.readers.filters.warm(&blocks, is_open);
+        drop(blocks);
         let mut state = self.inner.state();
         while !state.is_closing {
             let sealing = state
