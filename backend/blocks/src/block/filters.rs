@@ -87,3 +87,43 @@ impl Cached {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::{Options, Record, Store};
+
+    #[test]
+    fn filters_are_loaded_before_anybody_asks_while_the_store_is_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, _) = Store::open(dir.path(), Options::default()).unwrap();
+        for key in 1..=3 {
+            let record = Record {
+                key,
+                time_min_ns: key,
+                time_max_ns: key,
+                terms: &[key],
+                payload: b"payload",
+            };
+            store.append(&[record]).unwrap();
+            store.seal().unwrap();
+        }
+        let open = |number: u64| {
+            let path = dir.path().join(format!("{number:08}.blk"));
+            Arc::new(Block::open(&path, number).unwrap())
+        };
+        let blocks: Vec<Arc<Block>> = (1..=3).map(open).collect();
+        let loaded = |is_wanted: &dyn Fn() -> bool| {
+            let filters = FilterCache::default();
+            filters.warm(&blocks, is_wanted);
+            let cached = filters.cached();
+            let mut numbers: Vec<u64> = cached.filters.keys().copied().collect();
+            numbers.sort_unstable();
+            numbers
+        };
+        assert_eq!(loaded(&|| true), [1, 2, 3]);
+        assert_eq!(loaded(&|| false), []);
+    }
+}
