@@ -26,6 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["runtime", "store", "tasks-api", "telemetry", "conventions"],
     ),
     ("peers", &[]),
+    ("respawn", &[]),
     ("go-regex", &[]),
     ("otlp", &["conventions"]),
     ("collector", &["go-regex", "otlp", "conventions"]),

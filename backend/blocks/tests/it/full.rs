@@ -1,49 +1,17 @@
 //! A disk without room, and names that cannot be taken: errors, nothing half written, and it goes on by itself afterwards.
 //!
 //! The disk is a limit on the size of a file, set for this whole process: so each test starts the test binary again, as a process
-//! in which the signal of that limit is ignored. Without the variable that part does nothing.
+//! in which the signal of that limit is ignored. Otherwise that part does nothing.
 
-use std::env;
 use std::fs;
-use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use blocks::{Error, Record, Store};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use respawn::{limit, room, run_with_a_limit};
 
 use super::{Owned, everything, files, numbered, numbers, open};
 
-const DIR: &str = "BLOCKS_TEST_FULL_DIR";
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Runs a test of this file in a process that gets errors instead of a signal, with a folder of its own.
-fn alone(test: &str) {
-    let dir = tempfile::tempdir().unwrap();
-    let ended = Command::new("sh")
-        .args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"])
-        .arg(env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
-        .env(DIR, dir.path())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&ended.stdout);
-    assert!(
-        ended.status.success() && said.contains("1 passed"),
-        "{said}{}",
-        String::from_utf8_lossy(&ended.stderr)
-    );
-}
-
-/// Bytes that a file may have from now on.
-fn limit(bytes: Option<u64>) {
-    let Rlimit { maximum, .. } = getrlimit(Resource::Fsize);
-    let limit = Rlimit {
-        current: bytes.or(maximum),
-        maximum,
-    };
-    setrlimit(Resource::Fsize, limit).unwrap();
-}
 
 fn try_append(store: &Store, records: &[Owned]) -> Result<(), Error> {
     let records: Vec<Record<'_>> = records.iter().map(Owned::record).collect();
@@ -68,15 +36,15 @@ fn has_all(store: &Store, records: u64) {
 
 #[test]
 fn an_append_without_room_is_not_there_and_the_next_ones_are_when_there_is_room() {
-    alone("full::appends_without_room");
+    run_with_a_limit("full::appends_without_room");
 }
 
 #[test]
 fn appends_without_room() {
-    let Some(dir) = env::var_os(DIR) else {
+    let Some(dir) = room() else {
         return;
     };
-    let dir = Path::new(&dir);
+    let dir = &*dir;
     let (store, _) = open(dir);
     limit(Some(30_000));
     let full = until_full(&store, 0);
@@ -98,15 +66,15 @@ fn appends_without_room() {
 
 #[test]
 fn a_block_without_room_is_written_when_there_is_some() {
-    alone("full::blocks_without_room");
+    run_with_a_limit("full::blocks_without_room");
 }
 
 #[test]
 fn blocks_without_room() {
-    let Some(dir) = env::var_os(DIR) else {
+    let Some(dir) = room() else {
         return;
     };
-    let dir = Path::new(&dir);
+    let dir = &*dir;
     let (store, _) = open(dir);
     let records: Vec<Owned> = (0..150).map(|at| numbered(at, 500)).collect();
     try_append(&store, &records).unwrap();
@@ -157,15 +125,15 @@ fn a_log_that_cannot_be_begun_bounds_the_one_before_and_is_begun_later() {
 
 #[test]
 fn a_log_that_could_not_be_begun_for_want_of_room_is_not_in_the_way() {
-    alone("full::logs_without_room");
+    run_with_a_limit("full::logs_without_room");
 }
 
 #[test]
 fn logs_without_room() {
-    let Some(dir) = env::var_os(DIR) else {
+    let Some(dir) = room() else {
         return;
     };
-    let dir = Path::new(&dir);
+    let dir = &*dir;
     let (store, _) = open(dir);
     try_append(&store, &[numbered(0, 500)]).unwrap();
     limit(Some(4));

@@ -1,14 +1,12 @@
 //! SIGKILL in the middle of appending: what was acknowledged is there.
 //!
-//! The test binary starts itself again as the process that is killed; without the variable that part does nothing.
+//! The test binary starts itself again as the process that is killed; otherwise that part does nothing.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::Path;
-use std::process::{Command, Stdio};
+use respawn::{Life, acknowledge, kill_after};
 
 use super::{append, everything, numbered, numbers, open};
 
-const DIR: &str = "BLOCKS_TEST_KILLED_DIR";
+const APPENDING: &str = "killed::appends_until_it_is_killed";
 /// Records of one append.
 const BATCH: u64 = 20;
 
@@ -18,7 +16,7 @@ fn what_was_acknowledged_survives_a_kill() {
     let mut expected = 0;
     let mut had_blocks = false;
     for round in 1..=6 {
-        let acknowledged = kill_after(dir.path(), expected, 150 * round);
+        let acknowledged = kill_after(APPENDING, dir.path(), expected, 150 * round);
         let (store, recovery) = open(dir.path());
         assert!(recovery.damaged.is_empty(), "{recovery:?}");
         let found = numbers(&store.snapshot(), &everything());
@@ -40,44 +38,16 @@ fn what_was_acknowledged_survives_a_kill() {
     assert!(had_blocks, "blocks were written between the kills");
 }
 
-/// How many records the process had acknowledged when it was killed, all rounds together.
-fn kill_after(dir: &Path, first: u64, appends: u64) -> u64 {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "killed::appends_until_it_is_killed",
-            "--nocapture",
-        ])
-        .env(DIR, dir)
-        .env("BLOCKS_TEST_KILLED_FIRST", first.to_string())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let acknowledged = lines
-        .filter_map(|line| {
-            line.unwrap()
-                .strip_prefix("acknowledged ")
-                .map(|number| number.parse().unwrap())
-        })
-        .nth(appends as usize)
-        .unwrap();
-    child.kill().unwrap();
-    child.wait().unwrap();
-    acknowledged
-}
-
 #[test]
 fn appends_until_it_is_killed() {
-    let Some(dir) = std::env::var_os(DIR) else {
+    let Some(Life {
+        dir,
+        first: mut next,
+    }) = Life::of_this_process()
+    else {
         return;
     };
-    let mut next: u64 = std::env::var("BLOCKS_TEST_KILLED_FIRST")
-        .unwrap()
-        .parse()
-        .unwrap();
-    let (store, _) = open(Path::new(&dir));
-    let mut out = std::io::stdout();
+    let (store, _) = open(&dir);
     loop {
         let records: Vec<_> = (next..next + BATCH)
             .map(|number| numbered(number, 100))
@@ -85,10 +55,7 @@ fn appends_until_it_is_killed() {
         append(&store, &records);
         next += BATCH;
         // Ends by itself when nobody reads any more.
-        if writeln!(out, "\nacknowledged {next}")
-            .and_then(|()| out.flush())
-            .is_err()
-        {
+        if !acknowledge(next) {
             return;
         }
     }

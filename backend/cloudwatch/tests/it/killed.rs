@@ -1,24 +1,19 @@
 //! SIGKILL in the middle of writing: what was acknowledged is there, once, and groups and streams are as they were.
 //!
-//! The test binary starts itself again as the process that is killed; without the variable that part does nothing.
+//! The test binary starts itself again as the process that is killed; otherwise that part does nothing.
 
-use std::{
-    io::{BufRead, BufReader, Write},
-    path::Path,
-    process::{Command, Stdio},
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
 use axum::{Router, body::Body};
 use cloudwatch::{Options, Service, store_options};
 use http::Request;
+use respawn::{Life, acknowledge, kill_after};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use crate::world::{START_MS, messages};
 
-const DIR: &str = "CLOUDWATCH_TEST_KILLED_DIR";
-const FIRST: &str = "CLOUDWATCH_TEST_KILLED_FIRST";
+const WRITING: &str = "killed::puts_until_it_is_killed";
 /// Events of one request.
 const BATCH: u64 = 20;
 
@@ -71,7 +66,7 @@ async fn what_was_acknowledged_survives_a_kill() {
     let mut next = 0;
     let mut known: Vec<(String, String)> = Vec::new();
     for round in 1..=4 {
-        let acknowledged = kill_after(dir.path(), next, 60 * round);
+        let acknowledged = kill_after(WRITING, dir.path(), next, 60 * round);
         let routes = open(dir.path());
         let found = everything(&routes).await;
         let count = found.len() as u64;
@@ -97,37 +92,20 @@ async fn what_was_acknowledged_survives_a_kill() {
     }
 }
 
-/// How many events the process had acknowledged when it was killed, all rounds together.
-fn kill_after(dir: &Path, first: u64, requests: usize) -> u64 {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "killed::puts_until_it_is_killed", "--nocapture"])
-        .env(DIR, dir)
-        .env(FIRST, first.to_string())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let acknowledged = lines
-        .filter_map(|line| line.unwrap().strip_prefix("acknowledged ")?.parse().ok())
-        .nth(requests)
-        .unwrap();
-    child.kill().unwrap();
-    child.wait().unwrap();
-    acknowledged
-}
-
 #[tokio::test]
 async fn puts_until_it_is_killed() {
-    let Some(dir) = std::env::var_os(DIR) else {
+    let Some(Life {
+        dir,
+        first: mut next,
+    }) = Life::<u64>::of_this_process()
+    else {
         return;
     };
-    let mut next: u64 = std::env::var(FIRST).unwrap().parse().unwrap();
-    let routes = open(Path::new(&dir));
+    let routes = open(&dir);
     let named = json!({ "logGroupName": "g", "logStreamName": "s" });
     // They are there in every round but the first.
     call(&routes, "CreateLogGroup", named.clone()).await;
     call(&routes, "CreateLogStream", named.clone()).await;
-    let mut out = std::io::stdout();
     loop {
         let event = |number: u64| json!({ "timestamp": START_MS, "message": number.to_string() });
         let mut request = named.clone();
@@ -136,10 +114,7 @@ async fn puts_until_it_is_killed() {
         assert_eq!(status, 200, "{answer}");
         next += BATCH;
         // Ends by itself when nobody reads any more.
-        if writeln!(out, "\nacknowledged {next}")
-            .and_then(|()| out.flush())
-            .is_err()
-        {
+        if !acknowledge(next) {
             return;
         }
     }

@@ -1,61 +1,21 @@
 //! A disk without room: appends answer an error, nothing of them is visible, and they go on by themselves; said once.
 //!
 //! The disk is a limit on the size of a file, set for the whole process: so each test starts the test binary again, as a process
-//! in which the signal of that limit is ignored. Without the variable that part does nothing.
+//! in which the signal of that limit is ignored. Otherwise that part does nothing.
 
-use std::{
-    env,
-    ffi::OsString,
-    path::Path,
-    process::Command,
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
 use logql::{Direction, Source};
 use logs::{Options, Store};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use respawn::{limit, room, run_with_a_limit};
 
 use crate::{
     plain::{entry, scan, select, stream},
     said::Said,
 };
 
-const DIR: &str = "LOGS_TEST_FULL_DIR";
 const NOW_NS: i64 = 1_700_000_000_000_000_000;
 const HOUR_NS: i64 = 3_600 * 1_000_000_000;
-
-/// Runs a test of this file in a process that gets errors instead of a signal, with a folder of its own.
-fn alone(test: &str) {
-    let dir = tempfile::tempdir().unwrap();
-    let ended = Command::new("sh")
-        .args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"])
-        .arg(env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
-        .env(DIR, dir.path())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&ended.stdout);
-    assert!(
-        ended.status.success() && said.contains("1 passed"),
-        "{said}{}",
-        String::from_utf8_lossy(&ended.stderr)
-    );
-}
-
-/// The folder, in the process that `alone` started.
-fn folder() -> Option<OsString> {
-    env::var_os(DIR)
-}
-
-/// Bytes that a file may have from now on.
-fn limit(bytes: Option<u64>) {
-    let Rlimit { maximum, .. } = getrlimit(Resource::Fsize);
-    let limit = Rlimit {
-        current: bytes.or(maximum),
-        maximum,
-    };
-    setrlimit(Resource::Fsize, limit).unwrap();
-}
 
 fn append(store: &Store, number: usize) -> Result<(), logs::Error> {
     let line = format!("{number} {}", "x".repeat(900));
@@ -69,16 +29,16 @@ fn lines(store: &Store) -> usize {
 
 #[test]
 fn lines_without_room_are_an_error_and_the_next_are_stored_when_there_is_room() {
-    alone("full::lines_without_room");
+    run_with_a_limit("full::lines_without_room");
 }
 
 #[test]
 fn lines_without_room() {
-    let Some(dir) = folder() else {
+    let Some(dir) = room() else {
         return;
     };
     let said = Arc::new(Mutex::new(Vec::new()));
-    let (store, _) = Store::open(Path::new(&dir), Options::default()).unwrap();
+    let (store, _) = Store::open(&dir, Options::default()).unwrap();
     let mut stored = 0;
     tracing::subscriber::with_default(Said(Arc::clone(&said)), || {
         limit(Some(20_000));
@@ -103,22 +63,22 @@ fn lines_without_room() {
     );
     assert_eq!(lines(&store), stored);
     drop(store);
-    let (store, recovery) = Store::open(Path::new(&dir), Options::default()).unwrap();
+    let (store, recovery) = Store::open(&dir, Options::default()).unwrap();
     assert_eq!(recovery.torn_bytes + recovery.damaged_bytes, 0);
     assert_eq!(lines(&store), stored);
 }
 
 #[test]
 fn a_stream_that_cannot_be_noted_has_no_lines_and_is_noted_when_there_is_room() {
-    alone("full::streams_without_room");
+    run_with_a_limit("full::streams_without_room");
 }
 
 #[test]
 fn streams_without_room() {
-    let Some(dir) = folder() else {
+    let Some(dir) = room() else {
         return;
     };
-    let (store, _) = Store::open(Path::new(&dir), Options::default()).unwrap();
+    let (store, _) = Store::open(&dir, Options::default()).unwrap();
     let name = "n".repeat(300);
     let hour = |number: i64| {
         let line = entry(NOW_NS + number * HOUR_NS, "x");
@@ -134,7 +94,7 @@ fn streams_without_room() {
     limit(None);
     store.append(vec![hour(-1)], NOW_NS).unwrap();
     drop(store);
-    let (store, recovery) = Store::open(Path::new(&dir), Options::default()).unwrap();
+    let (store, recovery) = Store::open(&dir, Options::default()).unwrap();
     assert!(recovery.damaged.is_empty(), "{recovery:?}");
     let before = store.streams(&[], NOW_NS - HOUR_NS..NOW_NS - HOUR_NS + 1);
     assert_eq!(before.unwrap().len(), 1);

@@ -1,16 +1,13 @@
 //! SIGKILL in the middle of ingesting: every trace that was acknowledged is found.
 //!
-//! The test binary starts itself again as the process that is killed; without the variable that part does nothing.
+//! The test binary starts itself again as the process that is killed; otherwise that part does nothing.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::Path;
-use std::process::{Command, Stdio};
+use respawn::{Life, acknowledge, kill_after};
 
 use super::otlp_requests::{Change as _, NOW, int, request, service, span, trace_id};
 use super::{asked, number, open};
 
-const DIR: &str = "TRACES_TEST_KILLED_DIR";
-const FIRST: &str = "TRACES_TEST_KILLED_FIRST";
+const INGESTING: &str = "killed::ingests_until_it_is_killed";
 /// Traces of one ingest.
 const BATCH: u64 = 5;
 
@@ -19,7 +16,7 @@ fn what_was_acknowledged_survives_a_kill() {
     let dir = tempfile::tempdir().unwrap();
     let mut next = 0;
     for round in 1..=4 {
-        let acknowledged = kill_after(dir.path(), next, 60 * round);
+        let acknowledged = kill_after(INGESTING, dir.path(), next, 60 * round);
         let (store, recovery) = open(dir.path());
         assert!(
             recovery.damaged.is_empty() && recovery.damaged_bytes == 0,
@@ -52,37 +49,16 @@ fn what_was_acknowledged_survives_a_kill() {
     drop(store);
 }
 
-/// How many traces the process had acknowledged when it was killed, all rounds together.
-fn kill_after(dir: &Path, first: u64, ingests: usize) -> u64 {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "killed::ingests_until_it_is_killed",
-            "--nocapture",
-        ])
-        .env(DIR, dir)
-        .env(FIRST, first.to_string())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let acknowledged = lines
-        .filter_map(|line| line.unwrap().strip_prefix("acknowledged ")?.parse().ok())
-        .nth(ingests)
-        .unwrap();
-    child.kill().unwrap();
-    child.wait().unwrap();
-    acknowledged
-}
-
 #[test]
 fn ingests_until_it_is_killed() {
-    let (Some(dir), Ok(first)) = (std::env::var_os(DIR), std::env::var(FIRST)) else {
+    let Some(Life {
+        dir,
+        first: mut next,
+    }) = Life::<u64>::of_this_process()
+    else {
         return;
     };
-    let mut next: u64 = first.parse().unwrap();
-    let (store, _) = open(Path::new(&dir));
-    let mut out = std::io::stdout();
+    let (store, _) = open(&dir);
     loop {
         let spans = (next..next + BATCH).flat_map(|trace| {
             let root = span(trace, 1, 0, "root").with("n", int(trace as i64));
@@ -92,8 +68,7 @@ fn ingests_until_it_is_killed() {
         store.ingest(&sent, NOW).unwrap();
         next += BATCH;
         // Ends by itself when nobody reads any more.
-        let told = writeln!(out, "\nacknowledged {next}").and_then(|()| out.flush());
-        if told.is_err() {
+        if !acknowledge(next) {
             return;
         }
     }

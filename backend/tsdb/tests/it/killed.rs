@@ -1,16 +1,13 @@
 //! SIGKILL in the middle of appending: what was acknowledged is there.
 //!
-//! The test binary starts itself again as the process that is killed; without the variable that part does nothing.
+//! The test binary starts itself again as the process that is killed; otherwise that part does nothing.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Command, Stdio};
-
+use respawn::{Life, acknowledge, kill_after};
 use tsdb::{Exemplar, ExemplarEntry};
 
 use super::*;
 
-const DIR: &str = "TSDB_TEST_KILLED_DIR";
-const FIRST: &str = "TSDB_TEST_KILLED_FIRST";
+const APPENDING: &str = "killed::appends_until_it_is_killed";
 /// Samples of one append.
 const SERIES: usize = 20;
 
@@ -20,7 +17,7 @@ fn what_was_acknowledged_survives_a_kill() {
     let mut scrapes = 0;
     let mut had_blocks = false;
     for round in 1..=6 {
-        let acknowledged = kill_after(dir.path(), scrapes, 150 * round);
+        let acknowledged = kill_after(APPENDING, dir.path(), scrapes, 150 * round);
         let (store, recovery) = open(dir.path());
         assert!(recovery.damaged.is_empty(), "{recovery:?}");
         assert_eq!(recovery.damaged_bytes + recovery.lost_samples, 0);
@@ -40,41 +37,16 @@ fn what_was_acknowledged_survives_a_kill() {
     assert!(had_blocks, "blocks were cut between the kills");
 }
 
-/// How many scrapes the process had acknowledged when it was killed, all rounds together.
-fn kill_after(dir: &Path, first: i64, scrapes: usize) -> i64 {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "killed::appends_until_it_is_killed",
-            "--nocapture",
-        ])
-        .env(DIR, dir)
-        .env(FIRST, first.to_string())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let acknowledged = lines
-        .filter_map(|line| {
-            let line = line.unwrap();
-            let number = line.strip_prefix("acknowledged ")?;
-            Some(number.parse().unwrap())
-        })
-        .nth(scrapes)
-        .unwrap();
-    child.kill().unwrap();
-    child.wait().unwrap();
-    acknowledged
-}
-
 #[test]
 fn appends_until_it_is_killed() {
-    let Some(dir) = std::env::var_os(DIR) else {
+    let Some(Life {
+        dir,
+        first: mut scrape,
+    }) = Life::<i64>::of_this_process()
+    else {
         return;
     };
-    let mut scrape: i64 = std::env::var(FIRST).unwrap().parse().unwrap();
-    let (store, _) = open(Path::new(&dir));
-    let mut out = std::io::stdout();
+    let (store, _) = open(&dir);
     loop {
         let t_ms = START + scrape * MINUTE;
         fill(&store, 0..SERIES, t_ms, 1);
@@ -89,8 +61,7 @@ fn appends_until_it_is_killed() {
             .unwrap();
         scrape += 1;
         // Ends by itself when nobody reads any more.
-        let said = writeln!(out, "\nacknowledged {scrape}").and_then(|()| out.flush());
-        if said.is_err() {
+        if !acknowledge(scrape) {
             return;
         }
     }
