@@ -27,10 +27,9 @@ use bytes::Bytes;
 use collector::{Collector, Config, Export, ExportError, Options, monotonic};
 use otlp::Receiver;
 use outside::{Connection, get};
-use peers::{Peer, component, find, free_address};
+use peers::{Peer, component, cpu_seconds, find, free_address};
 
 const CONNECTIONS: u64 = 4;
-const CLOCK_TICKS_PER_SECOND: f64 = 100.0;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Budgets of the design: spans per core at least ten times, memory at most a tenth, the slowest request.
@@ -332,18 +331,4 @@ fn resident(pid: u32) -> f64 {
         .find_map(|line| line.strip_prefix("VmRSS:"))
         .unwrap();
     line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() * 1024.0
-}
-
-/// User and system time of a process.
-fn cpu_seconds(pid: u32) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    // The name may hold spaces; the fields after it do not. User and system time are the 14th and 15th of all.
-    let fields: Vec<&str> = stat
-        .rsplit(')')
-        .next()
-        .unwrap()
-        .split_whitespace()
-        .collect();
-    (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap())
-        / CLOCK_TICKS_PER_SECOND
 }

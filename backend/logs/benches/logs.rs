@@ -22,6 +22,7 @@ use data::{Data, LINES_PER_TRACE, NEEDLE};
 use logql::{Direction, Hint, Selection, Source};
 use logs::{Options, Store};
 use loki::Loki;
+use peers::cpu_seconds;
 use tsdb::{Match, Matcher};
 
 const LINES_DEFAULT: u64 = 300_000;
@@ -32,7 +33,6 @@ const READS_MIN: u64 = 3;
 const READS_TIME_MAX: Duration = Duration::from_secs(20);
 /// How often the store is opened to see what its first answer costs.
 const OPENINGS: u64 = 5;
-const TICKS_PER_SECOND: f64 = 100.0;
 /// Budget of the design, up to ten million lines.
 const TRACE_MS_MAX: f64 = 10.0;
 
@@ -102,15 +102,15 @@ fn ours(data: &Data, folder: &Path) -> Costs {
     let (store, _) = Store::open(folder, Options::default()).unwrap();
     let (mut ingest, mut cpu_s) = (Duration::ZERO, 0.0);
     for pushes in data.appends() {
-        let begun = (Instant::now(), cpu(process::id()));
+        let begun = (Instant::now(), cpu_seconds(process::id()));
         let appended = store.append(pushes, data.end_ns).unwrap();
         ingest += begun.0.elapsed();
-        cpu_s += cpu(process::id()) - begun.1;
+        cpu_s += cpu_seconds(process::id()) - begun.1;
         assert_eq!(appended.refused, []);
     }
-    let before = cpu(process::id());
+    let before = cpu_seconds(process::id());
     store.seal().unwrap();
-    cpu_s += cpu(process::id()) - before;
+    cpu_s += cpu_seconds(process::id()) - before;
     Costs {
         ingest_s: ingest.as_secs_f64(),
         cpu_s,
@@ -137,7 +137,7 @@ fn first_answers(data: &Data, folder: &Path) -> f64 {
 }
 
 fn theirs(data: &Data, loki: &Loki) -> Costs {
-    let (mut ingest, before) = (Duration::ZERO, cpu(loki.process()));
+    let (mut ingest, before) = (Duration::ZERO, cpu_seconds(loki.process()));
     for pushes in data.appends() {
         let body = loki::body(&pushes);
         let begun = Instant::now();
@@ -145,7 +145,7 @@ fn theirs(data: &Data, loki: &Loki) -> Costs {
         ingest += begun.elapsed();
     }
     let disk_bytes = loki.flushed_bytes();
-    let cpu_s = cpu(loki.process()) - before;
+    let cpu_s = cpu_seconds(loki.process()) - before;
     let everywhere = format!("{{env=\"{ENV}\"}}");
     Costs {
         ingest_s: ingest.as_secs_f64(),
@@ -213,19 +213,6 @@ fn reads(mut ask: impl FnMut(u64)) -> Vec<f64> {
 
 fn share(sorted: &[f64], share: f64) -> f64 {
     sorted[((sorted.len() - 1) as f64 * share).round() as usize]
-}
-
-/// Seconds of all threads of a process.
-fn cpu(process: u32) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
-    let fields: Vec<&str> = stat
-        .rsplit(')')
-        .next()
-        .unwrap()
-        .split_whitespace()
-        .collect();
-    let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
-    ticks / TICKS_PER_SECOND
 }
 
 fn peak_mb(process: u32) -> f64 {

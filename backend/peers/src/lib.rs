@@ -3,7 +3,7 @@
 //! What a component is asked, and what its answer must be, is the matter of the test. See `docs/stack.md`.
 
 use std::{
-    env, io,
+    env, fs, io,
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::PathBuf,
     process::{Child, Command},
@@ -11,8 +11,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub mod loki;
+
 /// Pause between two looks at a condition.
 const POLL: Duration = Duration::from_millis(20);
+/// In which the kernel counts the time of processes.
+const TICKS_PER_SECOND: f64 = 100.0;
 
 /// The program of a real component. Without it, whoever runs the test is told that it was left out.
 #[allow(
@@ -66,6 +70,21 @@ pub fn wait_until(patience: Duration, mut condition: impl FnMut() -> bool) {
         );
         thread::sleep(POLL);
     }
+}
+
+/// User and system time of all threads of a process.
+///
+/// # Panics
+/// If there is no such process.
+pub fn cpu_seconds(process: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).expect("the process is there");
+    // The name may hold spaces; the fields after it do not. User and system time are the 14th and 15th of all.
+    let (_, fields) = stat
+        .rsplit_once(") ")
+        .expect("a name stands in parentheses");
+    let ticks = fields.split(' ').skip(11).take(2);
+    let ticks = ticks.map(|ticks| ticks.parse::<f64>().expect("times are numbers"));
+    ticks.sum::<f64>() / TICKS_PER_SECOND
 }
 
 /// A running component. It does not outlive this value.

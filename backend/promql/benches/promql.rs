@@ -10,11 +10,12 @@
 mod peer;
 
 use std::{
-    fs, process, thread,
+    process, thread,
     time::{Duration, Instant},
 };
 
 use peer::Prometheus;
+use peers::cpu_seconds;
 use promql::{Engine, Expr, Span, parse};
 use tsdb::{Batch, Labels, Options, Sample, Series, SeriesKey, Store};
 
@@ -35,7 +36,6 @@ const TIME_MIN: Duration = Duration::from_millis(500);
 const IDLE_FOR: Duration = Duration::from_millis(100);
 const IDLE_CPU_SECONDS: f64 = 0.01;
 const PATIENCE: Duration = Duration::from_secs(60);
-const CLOCK_TICKS_PER_SECOND: f64 = 100.0;
 
 enum Kind {
     /// At the end, as a rule.
@@ -219,17 +219,6 @@ fn answered_by_peer(peer: &Prometheus, kind: &Kind, text: &str) -> f64 {
     assert!(!answer["data"]["result"].as_array().unwrap().is_empty());
     let timings = &answer["data"]["stats"]["timings"];
     timings["execTotalTime"].as_f64().unwrap()
-}
-
-/// User and system time of a process.
-fn cpu_seconds(process: u32) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
-    let (_, fields) = stat.rsplit_once(") ").unwrap();
-    let ticks = fields.split(' ').skip(11).take(2);
-    ticks
-        .map(|ticks| ticks.parse::<f64>().unwrap())
-        .sum::<f64>()
-        / CLOCK_TICKS_PER_SECOND
 }
 
 fn stored(series: &[Series], folder: &std::path::Path) -> Store {

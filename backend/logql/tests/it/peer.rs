@@ -1,14 +1,11 @@
 //! The real Loki on data of ours: started, filled by push, asked over HTTP. Each set of data is a tenant.
 
-use std::{
-    collections::BTreeMap,
-    io::{Read, Write},
-    net::{SocketAddr, TcpStream},
-    process::{Command, Stdio},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
-use peers::{Peer, component, free_address, wait_until};
+use peers::{
+    loki::{self, Settings},
+    wait_until,
+};
 use serde_json::{Value, json};
 use tsdb::Labels;
 
@@ -20,52 +17,19 @@ use crate::{
 /// Its first answer takes a while.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-pub(crate) struct Loki {
-    _process: Peer,
-    address: SocketAddr,
-    _folder: tempfile::TempDir,
-}
+/// Data of one moment in the past: nothing is refused or looked for elsewhere because of its age.
+const SETTINGS: Settings<'static> = Settings {
+    has_tenants: true,
+    limits: "volume_enabled: false, reject_old_samples: false, discover_service_name: [], discover_log_levels: false, ingestion_rate_mb: 100",
+    further: "querier: {query_ingesters_within: 0s}",
+};
+
+pub(crate) struct Loki(loki::Loki);
 
 impl Loki {
     /// None when the program is not at hand.
     pub(crate) fn start() -> Option<Self> {
-        let program = component("loki")?;
-        let folder = tempfile::tempdir().unwrap();
-        let (http, grpc) = (free_address(), free_address());
-        let data = folder.path().display();
-        // Data of one moment in the past: nothing is refused or looked for elsewhere because of its age.
-        let config = format!(
-            "auth_enabled: true
-analytics: {{reporting_enabled: false}}
-server: {{http_listen_address: 127.0.0.1, http_listen_port: {}, grpc_listen_address: 127.0.0.1, grpc_listen_port: {}, log_level: error}}
-common:
-  instance_addr: 127.0.0.1
-  path_prefix: {data}/loki
-  replication_factor: 1
-  ring: {{kvstore: {{store: inmemory}}}}
-  storage: {{filesystem: {{chunks_directory: {data}/chunks, rules_directory: {data}/rules}}}}
-schema_config:
-  configs: [{{from: 2024-01-01, store: tsdb, object_store: filesystem, schema: v13, index: {{prefix: index_, period: 24h}}}}]
-limits_config: {{allow_structured_metadata: true, volume_enabled: false, reject_old_samples: false, discover_service_name: [], discover_log_levels: false, ingestion_rate_mb: 100}}
-querier: {{query_ingesters_within: 0s}}
-compactor: {{working_directory: {data}/compactor}}
-",
-            http.port(),
-            grpc.port()
-        );
-        let file = folder.path().join("loki.yaml");
-        std::fs::write(&file, config).unwrap();
-        let mut command = Command::new(program);
-        command
-            .arg(format!("-config.file={}", file.display()))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let process = Peer::start(command, &[http], PATIENCE).unwrap();
-        let loki = Self {
-            _process: process,
-            address: http,
-            _folder: folder,
-        };
+        let loki = Self(loki::Loki::start(SETTINGS, PATIENCE)?);
         wait_until(PATIENCE, || {
             let answer = loki.request("GET", "/ready", "none", "");
             answer.0 == 200
@@ -139,21 +103,7 @@ compactor: {{working_directory: {data}/compactor}}
     }
 
     fn request(&self, method: &str, path: &str, tenant: &str, body: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        let head = format!(
-            "{method} {path} HTTP/1.0\r\nX-Scope-OrgID: {tenant}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
-        stream.write_all(head.as_bytes()).unwrap();
-        stream.write_all(body.as_bytes()).unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        let answer = String::from_utf8(answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (
-            head.split(' ').nth(1).unwrap().parse().unwrap(),
-            body.to_owned(),
-        )
+        self.0.ask(method, path, &[("X-Scope-OrgID", tenant)], body)
     }
 }
 

@@ -1,57 +1,39 @@
 //! The real Loki, filled over HTTP with what our store has, and asked the same.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    io::{Read, Write},
-    net::{SocketAddr, TcpStream},
-    path::Path,
-    process::{Command, Stdio},
-    time::Duration,
-};
+use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
 use logs::Push;
-use peers::{Peer, component, free_address, wait_until};
+use peers::{
+    loki::{self, Settings},
+    wait_until,
+};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::data::Data;
 
 /// Its first answer takes a while, and so does writing everything out.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-pub(crate) struct Loki {
-    peer: Peer,
-    address: SocketAddr,
-    folder: TempDir,
-}
+/// No limit on what it takes, nothing added to what was pushed.
+const LIMITS: &str = "discover_service_name: [], discover_log_levels: false, ingestion_rate_mb: 10000, ingestion_burst_size_mb: 10000, \
+    per_stream_rate_limit: 10GB, per_stream_rate_limit_burst: 10GB, query_timeout: 10m";
+
+pub(crate) struct Loki(loki::Loki);
 
 impl Loki {
     /// `None`, and said, if it is not at hand.
     pub(crate) fn start() -> Option<Self> {
-        let program = component("loki")?;
-        let folder = tempfile::tempdir().unwrap();
-        let (address, grpc) = (free_address(), free_address());
-        let file = folder.path().join("loki.yaml");
-        let config = configuration(folder.path(), address.port(), grpc.port());
-        fs::write(&file, config).unwrap();
-        let mut command = Command::new(program);
-        command
-            .arg(format!("-config.file={}", file.display()))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let peer = Peer::start(command, &[address], PATIENCE).unwrap();
-        let loki = Self {
-            peer,
-            address,
-            folder,
+        let settings = Settings {
+            limits: LIMITS,
+            ..Settings::default()
         };
+        let loki = Self(loki::Loki::start(settings, PATIENCE)?);
         wait_until(PATIENCE, || loki.request("GET", "/ready", "").0 == 200);
         Some(loki)
     }
 
     pub(crate) fn process(&self) -> u32 {
-        self.peer.0.id()
+        self.0.peer.0.id()
     }
 
     pub(crate) fn version(&self) -> String {
@@ -75,7 +57,7 @@ impl Loki {
         });
         ["chunks", "tsdb-shipper-active"]
             .iter()
-            .map(|part| bytes_in(&self.folder.path().join(part)))
+            .map(|part| bytes_in(&self.0.folder.path().join(part)))
             .sum()
     }
 
@@ -96,49 +78,8 @@ impl Loki {
     }
 
     fn request(&self, method: &str, path: &str, body: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        let head = format!(
-            "{method} {path} HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
-        stream.write_all(head.as_bytes()).unwrap();
-        stream.write_all(body.as_bytes()).unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        let answer = String::from_utf8(answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, body.to_owned())
+        self.0.ask(method, path, &[], body)
     }
-}
-
-/// Loopback only, nothing outside the folder, no limit on what it takes, nothing added to what was pushed.
-fn configuration(folder: &Path, http: u16, grpc: u16) -> String {
-    let path = folder.display();
-    format!(
-        "auth_enabled: false
-analytics: {{reporting_enabled: false}}
-server: {{http_listen_address: 127.0.0.1, http_listen_port: {http}, grpc_listen_address: 127.0.0.1, grpc_listen_port: {grpc}, log_level: error}}
-common:
-  instance_addr: 127.0.0.1
-  path_prefix: {path}
-  replication_factor: 1
-  ring: {{kvstore: {{store: inmemory}}}}
-  storage: {{filesystem: {{chunks_directory: {path}/chunks, rules_directory: {path}/rules}}}}
-schema_config:
-  configs: [{{from: 2024-01-01, store: tsdb, object_store: filesystem, schema: v13, index: {{prefix: index_, period: 24h}}}}]
-limits_config:
-  allow_structured_metadata: true
-  discover_service_name: []
-  discover_log_levels: false
-  ingestion_rate_mb: 10000
-  ingestion_burst_size_mb: 10000
-  per_stream_rate_limit: 10GB
-  per_stream_rate_limit_burst: 10GB
-  query_timeout: 10m
-compactor: {{working_directory: {path}/compactor}}
-"
-    )
 }
 
 /// A push in the JSON of its API.

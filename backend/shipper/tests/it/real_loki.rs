@@ -1,17 +1,11 @@
 //! The real Loki takes what the shipper sends and finds it by its trace, when the program is at hand.
 
-use std::{
-    fs,
-    net::SocketAddr,
-    process::{Command, Stdio},
-    time::Duration,
-};
+use std::time::Duration;
 
-use peers::{Peer, component, free_address};
+use peers::loki::{Loki, Settings};
 use reqwest::{Client, Url};
 use serde_json::Value;
 use shipper::{Destination, Shipper};
-use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::world::{PATIENCE, World, options, wait_for};
@@ -20,49 +14,9 @@ const LINES: usize = 1_000;
 const LEVELS: [&str; 2] = ["INFO", "ERROR"];
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
-pub(crate) struct Loki {
-    pub(crate) address: SocketAddr,
-    _peer: Peer,
-    _folder: TempDir,
-}
-
 /// `None`, and said, if it is not at hand.
 pub(crate) fn start() -> Option<Loki> {
-    let program = component("loki")?;
-    let folder = tempfile::tempdir().unwrap();
-    let (address, grpc) = (free_address(), free_address());
-    let file = folder.path().join("loki.yaml");
-    fs::write(&file, config(&folder, address.port(), grpc.port())).unwrap();
-    let mut command = Command::new(program);
-    command
-        .arg(format!("-config.file={}", file.display()))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    Some(Loki {
-        address,
-        _peer: Peer::start(command, &[address], PATIENCE).unwrap(),
-        _folder: folder,
-    })
-}
-
-fn config(folder: &TempDir, http: u16, grpc: u16) -> String {
-    let path = folder.path().display();
-    format!(
-        "auth_enabled: false
-analytics: {{reporting_enabled: false}}
-server: {{http_listen_address: 127.0.0.1, http_listen_port: {http}, grpc_listen_address: 127.0.0.1, grpc_listen_port: {grpc}, log_level: error}}
-common:
-  instance_addr: 127.0.0.1
-  path_prefix: {path}
-  replication_factor: 1
-  ring: {{kvstore: {{store: inmemory}}}}
-  storage: {{filesystem: {{chunks_directory: {path}/chunks, rules_directory: {path}/rules}}}}
-schema_config:
-  configs: [{{from: 2024-01-01, store: tsdb, object_store: filesystem, schema: v13, index: {{prefix: index_, period: 24h}}}}]
-limits_config: {{allow_structured_metadata: true}}
-compactor: {{working_directory: {path}/compactor}}
-"
-    )
+    Loki::start(Settings::default(), PATIENCE)
 }
 
 /// Lines that Loki does not find too old, each of a trace of its own.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::world::{Ours, Real, lines, now_ns, push, wait_until_it_answers};
+use super::world::{Ours, lines, now_ns, push, real, wait_until_it_answers};
 use crate::client::{Answer, Client, target};
 
 /// Paths and parameters whose answers differ, and why.
@@ -11,7 +11,7 @@ const EXPLAINED: [(&str, &str); 0] = [];
 #[test]
 #[expect(clippy::print_stdout, reason = "who runs the tests wants the score")]
 fn answers_are_those_of_the_real_loki() {
-    let Some(real) = Real::start() else { return };
+    let Some(real) = real() else { return };
     let ours = Ours::start();
     let (mut ours, mut theirs) = (Client::new(ours.address), Client::new(real.address));
     let now_ns = now_ns();

@@ -12,7 +12,7 @@ use peers::component;
 use serde_json::{Value, json};
 use tungstenite::{Message, WebSocket, client, error::Error, protocol::frame::coding::CloseCode};
 
-use super::world::{Ours, Real, now_ns, push, wait_until_it_answers};
+use super::world::{Ours, now_ns, push, real, wait_until_it_answers};
 use crate::client::{Client, target};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -147,7 +147,7 @@ fn a_tail_is_that_of_the_real_loki() {
             "{part}: {shown:#?}"
         );
     }
-    if let Some(real) = Real::start() {
+    if let Some(real) = real() {
         assert_eq!(shown, seen(real.address));
     }
 }

@@ -1,16 +1,14 @@
 //! A Loki surface of our own over a store in a folder that goes with it, the real one, and pushes for both.
 
 use std::{
-    fs,
     net::SocketAddr,
-    process::{Command, Stdio},
     sync::Arc,
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use logs::Store;
-use peers::{Peer, component, free_address};
+use peers::loki::{Loki, Settings};
 use serde_json::{Value, json};
 use server::{Surface, loki};
 use tempfile::TempDir;
@@ -29,11 +27,12 @@ pub(crate) struct Ours {
     _folder: TempDir,
 }
 
-pub(crate) struct Real {
-    pub address: SocketAddr,
-    _peer: Peer,
-    _folder: TempDir,
-}
+/// As users see it: with volumes, without levels that it finds in lines.
+const SETTINGS: Settings<'static> = Settings {
+    has_tenants: false,
+    limits: "volume_enabled: true, discover_log_levels: false",
+    further: "",
+};
 
 impl Ours {
     pub(crate) fn start() -> Self {
@@ -62,38 +61,9 @@ impl Drop for Ours {
     }
 }
 
-impl Real {
-    /// `None`, and said, if it is not at hand.
-    pub(crate) fn start() -> Option<Self> {
-        let program = component("loki")?;
-        let (folder, address, grpc) = (TempDir::new().unwrap(), free_address(), free_address());
-        let path = folder.path().display();
-        let file = folder.path().join("loki.yaml");
-        let config = format!(
-            "auth_enabled: false\n\
-             analytics: {{reporting_enabled: false}}\n\
-             server: {{http_listen_address: 127.0.0.1, http_listen_port: {}, grpc_listen_address: 127.0.0.1, grpc_listen_port: {}, log_level: error}}\n\
-             common:\n  instance_addr: 127.0.0.1\n  path_prefix: {path}\n  replication_factor: 1\n  ring: {{kvstore: {{store: inmemory}}}}\n  \
-             storage: {{filesystem: {{chunks_directory: {path}/chunks, rules_directory: {path}/rules}}}}\n\
-             schema_config:\n  configs: [{{from: 2024-01-01, store: tsdb, object_store: filesystem, schema: v13, index: {{prefix: index_, period: 24h}}}}]\n\
-             limits_config: {{allow_structured_metadata: true, volume_enabled: true, discover_log_levels: false}}\n\
-             compactor: {{working_directory: {path}/compactor}}\n",
-            address.port(),
-            grpc.port()
-        );
-        fs::write(&file, config).unwrap();
-        let mut command = Command::new(program);
-        command
-            .arg(format!("-config.file={}", file.display()))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let peer = Peer::start(command, &[address], PATIENCE).unwrap();
-        Some(Self {
-            address,
-            _peer: peer,
-            _folder: folder,
-        })
-    }
+/// The real one; `None`, and said, if it is not at hand.
+pub(crate) fn real() -> Option<Loki> {
+    Loki::start(SETTINGS, PATIENCE)
 }
 
 /// Lines of three streams around `now_ns`, some with structured metadata.
