@@ -122,7 +122,7 @@ fn run(options: &Options) -> anyhow::Result<Outcome> {
         &mut record,
     );
     if let Err(error) = &outcome {
-        record.error = Some(format!("{error:#}"));
+        record.report.error = Some(format!("{error:#}"));
     }
     record.write()?;
     outcome
@@ -152,7 +152,7 @@ fn prove(
     if own.is_none() {
         target.factor = options.factor.unwrap_or(target.factor);
     }
-    record.gateway.clone_from(&target.gateway);
+    record.report.gateway.clone_from(&target.gateway);
     let outcome = runtime.block_on(async {
         let mut stage = Stage::new(target, Arc::new(contract), stopping).await?;
         play(&mut stage, scenarios, record).await
@@ -193,47 +193,35 @@ fn stopping() -> anyhow::Result<CancellationToken> {
 /// What becomes the report, whatever happens.
 struct Record<'o> {
     options: &'o Options,
-    clock: &'static str,
-    factor: u32,
-    gateway: String,
     begun: Instant,
-    begun_ms: i64,
-    is_complete: bool,
-    error: Option<String>,
-    scenarios: Vec<Played>,
+    report: Report,
 }
 
 impl<'o> Record<'o> {
     fn new(options: &'o Options) -> Self {
         Self {
             options,
-            clock: "none",
-            factor: 1,
-            gateway: String::new(),
             begun: Instant::now(),
-            begun_ms: system_ms(),
-            is_complete: false,
-            error: None,
-            scenarios: Vec::new(),
+            report: Report {
+                version: report::VERSION,
+                clock: "none",
+                factor: 1,
+                gateway: String::new(),
+                begun_ms: system_ms(),
+                took_s: 0.0,
+                is_complete: false,
+                error: None,
+                scenarios: Vec::new(),
+            },
         }
     }
 
-    fn write(self) -> anyhow::Result<()> {
+    fn write(mut self) -> anyhow::Result<()> {
         let Some(folder) = &self.options.report else {
             return Ok(());
         };
-        let report = Report {
-            version: report::VERSION,
-            clock: self.clock,
-            factor: self.factor,
-            gateway: self.gateway,
-            begun_ms: self.begun_ms,
-            took_s: self.begun.elapsed().as_secs_f64(),
-            is_complete: self.is_complete,
-            error: self.error,
-            scenarios: self.scenarios,
-        };
-        let written = report.write(folder);
+        self.report.took_s = self.begun.elapsed().as_secs_f64();
+        let written = self.report.write(folder);
         written.with_context(|| format!("no report in {}", folder.display()))
     }
 }
@@ -243,8 +231,8 @@ async fn play(
     scenarios: &[Scenario],
     record: &mut Record<'_>,
 ) -> anyhow::Result<Outcome> {
-    record.clock = stage.clock.name();
-    record.factor = stage.clock.factor();
+    record.report.clock = stage.clock.name();
+    record.report.factor = stage.clock.factor();
     let manner = Manner::new(record.options.quiet);
     stage.progress = manner.told();
     let mut outcome = Outcome::Held;
@@ -256,12 +244,12 @@ async fn play(
         manner.end();
         let played = played(scenario, evidence, result, begun.elapsed());
         outcome = outcome.max(tell(&played));
-        record.scenarios.push(played);
+        record.report.scenarios.push(played);
         if stage.stopping.is_cancelled() {
             bail!("stopped");
         }
     }
-    record.is_complete = true;
+    record.report.is_complete = true;
     print(&mut io::stdout(), &sum(record));
     Ok(outcome)
 }
@@ -269,6 +257,7 @@ async fn play(
 /// All of it in one line.
 fn sum(record: &Record<'_>) -> String {
     let checks = record
+        .report
         .scenarios
         .iter()
         .flat_map(|played| &played.evidence.checks);
@@ -279,12 +268,13 @@ fn sum(record: &Record<'_>) -> String {
             .count()
     };
     let broken = record
+        .report
         .scenarios
         .iter()
         .filter(|played| played.error.is_some());
     format!(
         "{} scenarios in {:.1} s: {} checks held, {} failed, {} could not run\n",
-        record.scenarios.len(),
+        record.report.scenarios.len(),
         record.begun.elapsed().as_secs_f64(),
         count(Verdict::Held),
         count(Verdict::Failed),

@@ -12,6 +12,10 @@ use crate::http::{Http, HttpError};
 /// Scrape and evaluation interval of the system, on a clock that is not shortened.
 pub const INTERVAL: Duration = Duration::from_secs(15);
 
+/// How far beyond what is known to be the time of something it is looked for: for the clocks of machines, and the time that a request
+/// takes.
+pub(crate) const MARGIN_MS: i64 = 60_000;
+
 /// How time passes.
 #[derive(Clone, Debug)]
 pub enum Clock {

@@ -1,18 +1,19 @@
 //! Contracts: how to speak with the services under proof, and how they keep traces. Data, as scenarios are; the schema is in
 //! `docs/prove-your-own-services.md`. The task system's own contract is built in.
 
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{collections::BTreeMap, path::Path};
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
+    file::{self, FileError},
     sampling::Sampler,
     scenario::{BUILT_IN, Scenario, ScenarioError},
 };
 
-/// A longer file is refused.
-const FILE_BYTES_MAX: u64 = 1 << 20;
+/// What stands for the path of the built-in one.
+const BUILT_IN_PATH: &str = "the built-in contract";
 const TASKS: &str = include_str!("contracts/tasks.yml");
 
 /// What somebody's services promise.
@@ -60,12 +61,8 @@ pub struct Preparation {
 /// A contract file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ContractError {
-    #[error("cannot read {path}")]
-    Read { path: String, source: io::Error },
-    #[error("{path} is longer than {FILE_BYTES_MAX} bytes")]
-    TooLong { path: String },
-    #[error("{path}: {text}")]
-    Invalid { path: String, text: String },
+    #[error(transparent)]
+    File(#[from] FileError),
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
 }
@@ -76,11 +73,11 @@ impl Contract {
     /// # Errors
     /// Never, as long as the tests pass.
     pub fn built_in() -> Result<Self, ContractError> {
-        let mut contract = Self::parse("the built-in contract", TASKS)?;
+        let mut contract: Self = file::parse(BUILT_IN_PATH, TASKS)?;
         for (name, yaml) in BUILT_IN {
             contract.scenarios.push(Scenario::parse(name, yaml)?);
         }
-        contract.checked("the built-in contract")
+        contract.checked(BUILT_IN_PATH)
     }
 
     /// Reads a file, YAML or JSON.
@@ -88,38 +85,18 @@ impl Contract {
     /// # Errors
     /// See [`ContractError`].
     pub fn read(path: &Path) -> Result<Self, ContractError> {
+        let contract: Self = file::read(path)?;
         let shown = path.display().to_string();
-        let unreadable = |source| ContractError::Read {
-            path: shown.clone(),
-            source,
-        };
-        if fs::metadata(path).map_err(unreadable)?.len() > FILE_BYTES_MAX {
-            return Err(ContractError::TooLong { path: shown });
-        }
-        let text = fs::read_to_string(path).map_err(unreadable)?;
-        let contract = Self::parse(&shown, &text)?.checked(&shown)?;
+        let contract = contract.checked(&shown)?;
         if contract.scenarios.is_empty() {
-            return Err(ContractError::Invalid {
-                path: shown,
-                text: "there are no scenarios".to_owned(),
-            });
+            return Err(FileError::invalid(&shown, "there are no scenarios").into());
         }
         Ok(contract)
     }
 
-    fn parse(path: &str, yaml: &str) -> Result<Self, ContractError> {
-        serde_saphyr::from_str(yaml).map_err(|error| ContractError::Invalid {
-            path: path.to_owned(),
-            text: error.to_string(),
-        })
-    }
-
     /// Whether everything that is named is there.
     fn checked(self, path: &str) -> Result<Self, ContractError> {
-        let invalid = |text: String| ContractError::Invalid {
-            path: path.to_owned(),
-            text,
-        };
+        let invalid = |text: String| ContractError::from(FileError::invalid(path, text));
         for request in self.operations.values() {
             if !request.path.starts_with('/') {
                 return Err(invalid(format!(
@@ -153,6 +130,8 @@ fn get() -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use std::fs;
 
     use super::*;
 

@@ -173,3 +173,16 @@ impl Answer {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 }
+
+#[cfg(test)]
+impl Answer {
+    /// One that says nothing.
+    pub(crate) fn empty() -> Self {
+        Self {
+            question: String::new(),
+            url: String::new(),
+            status: StatusCode::OK,
+            body: Vec::new(),
+        }
+    }
+}

@@ -9,6 +9,7 @@ mod checks;
 pub mod clock;
 pub mod contract;
 pub mod evidence;
+pub mod file;
 pub mod http;
 pub mod mutation;
 pub mod report;

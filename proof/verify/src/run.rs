@@ -2,7 +2,7 @@
 //!
 //! Whatever happens, the fault that was set is gone at the end.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use reqwest::StatusCode;
 use serde_json::json;
@@ -341,14 +341,6 @@ impl Stage {
 impl Look {
     fn firing(&self) -> usize {
         self.alerts.iter().filter(|alert| alert.is_firing()).count()
-    }
-}
-
-impl fmt::Debug for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stage")
-            .field("target", &self.target)
-            .finish_non_exhaustive()
     }
 }
 

@@ -1,12 +1,11 @@
 //! The system under proof: where its parts listen, and what it calls things.
 
-use std::{collections::BTreeMap, fs, io, path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use conventions::{defaults, fields, metrics};
 use serde::Deserialize;
 
-/// A longer file is refused.
-const FILE_BYTES_MAX: u64 = 1 << 20;
+use crate::file::{self, FileError};
 
 /// Base URLs, without a slash at the end. `DATA/run.json` of a running system is such a file; one for another system is
 /// written by hand.
@@ -86,40 +85,18 @@ impl Default for Names {
     }
 }
 
-/// A target file cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum TargetError {
-    #[error("cannot read {path}")]
-    Read { path: String, source: io::Error },
-    #[error("{path} is longer than {FILE_BYTES_MAX} bytes")]
-    TooLong { path: String },
-    #[error("{path}: {text}")]
-    Syntax { path: String, text: String },
-}
-
 impl Target {
     /// Reads a file, YAML or JSON.
     ///
     /// # Errors
-    /// See [`TargetError`].
-    pub fn read(path: &Path) -> Result<Self, TargetError> {
-        let shown = path.display().to_string();
-        let unreadable = |source| TargetError::Read {
-            path: shown.clone(),
-            source,
-        };
-        if fs::metadata(path).map_err(unreadable)?.len() > FILE_BYTES_MAX {
-            return Err(TargetError::TooLong { path: shown });
-        }
-        let text = fs::read_to_string(path).map_err(unreadable)?;
-        let invalid = |text: String| TargetError::Syntax {
-            path: shown.clone(),
-            text,
-        };
-        let target: Self =
-            serde_saphyr::from_str(&text).map_err(|error| invalid(error.to_string()))?;
+    /// See [`FileError`].
+    pub fn read(path: &Path) -> Result<Self, FileError> {
+        let target: Self = file::read(path)?;
         match target.factor {
-            0 => Err(invalid("a factor of 0 leaves no time".to_owned())),
+            0 => Err(FileError::invalid(
+                &path.display().to_string(),
+                "a factor of 0 leaves no time",
+            )),
             _ => Ok(target),
         }
     }

@@ -1,19 +1,17 @@
 //! A trace as a reader sees it: its spans as bars, parents before children, and under each the log lines that it wrote.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use conventions::fields::SPAN_ID;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{apis::tempo::Span, run::Stage, sampling::TraceId};
+use crate::{apis::tempo::Span, clock::MARGIN_MS, run::Stage, sampling::TraceId};
 
 /// Spans and log lines that are shown; of more the first.
 const SPANS_MAX: usize = 300;
 const LINES_MAX: usize = 300;
-/// Clocks of machines, and the time that a request takes.
-const MARGIN_MS: i64 = 60_000;
 
 /// One trace.
 #[derive(Clone, Debug, Serialize)]
@@ -103,10 +101,10 @@ impl Waterfall {
 
 /// Each span with its depth, parents before children, the earlier of siblings first. A circle of parents is no part of a tree.
 fn in_tree(spans: &[Span]) -> Vec<(usize, &Span)> {
-    let known: HashMap<&str, ()> = spans.iter().map(|span| (&*span.id, ())).collect();
+    let known: HashSet<&str> = spans.iter().map(|span| &*span.id).collect();
     let mut children: HashMap<Option<&str>, Vec<&Span>> = HashMap::new();
     for span in spans {
-        let parent = Some(&*span.parent_id).filter(|parent| known.contains_key(parent));
+        let parent = Some(&*span.parent_id).filter(|parent| known.contains(parent));
         children.entry(parent).or_default().push(span);
     }
     for siblings in children.values_mut() {
@@ -145,16 +143,9 @@ mod tests {
 
     fn span(id: &str, parent: &str, start_ns: u64) -> Span {
         Span {
-            service: "gateway".to_owned(),
-            name: id.to_owned(),
-            id: id.to_owned(),
-            parent_id: parent.to_owned(),
-            kind: String::new(),
-            is_error: false,
             start_ns,
             duration_ms: 2.0,
-            links: Vec::new(),
-            attributes: Vec::new(),
+            ..Span::sample("", id, parent)
         }
     }
 

@@ -3,13 +3,11 @@
 //! What a file can take from the environment it takes from there. The two that cannot, Prometheus' and its rules', name
 //! standard addresses, which are replaced by where the surfaces really are.
 
-use std::{fs, net::SocketAddr, path::Path};
-
-use anyhow::Context;
+use std::{net::SocketAddr, path::Path};
 
 use super::components::Layout;
 use crate::up::{
-    deploy::{self, compressed, read, unwritable},
+    deploy::{self, compressed, read},
     loopback,
 };
 
@@ -24,11 +22,7 @@ const FLUENT_BIT: u16 = 2020;
 /// # Errors
 /// A file cannot be read, divided or written.
 pub(super) fn write(layout: &Layout, source: Option<&Path>, factor: u32) -> anyhow::Result<()> {
-    let folder = layout.configuration("");
-    if folder.exists() {
-        // Of an earlier run: a rule file that is gone must not be read again.
-        fs::remove_dir_all(&folder).with_context(|| unwritable(&folder))?;
-    }
+    deploy::clear(&layout.configuration(""))?;
     let put = |path: &str, text: &str| deploy::put(&layout.configuration(path), text);
     for (path, built_in) in [
         (deploy::COLLECTOR_PATH, deploy::COLLECTOR),

@@ -70,10 +70,7 @@ pub(crate) fn folder(
         return Ok(source.map(Path::to_owned));
     }
     let folder = data.join(COMPRESSED);
-    if folder.exists() {
-        // Of an earlier run: a rule file that is gone must not be read again.
-        fs::remove_dir_all(&folder).with_context(|| unwritable(&folder))?;
-    }
+    clear(&folder)?;
     for (path, text) in backend(source)? {
         let text = match &*path {
             COLLECTOR_PATH => text.into_owned(),
@@ -163,7 +160,18 @@ pub(crate) fn put(path: &Path, text: &str) -> anyhow::Result<()> {
     written.with_context(|| unwritable(path))
 }
 
-pub(crate) fn unwritable(path: &Path) -> String {
+/// Removes a folder of an earlier run: a rule file that is gone must not be read again.
+///
+/// # Errors
+/// It cannot be removed.
+pub(crate) fn clear(folder: &Path) -> anyhow::Result<()> {
+    match folder.exists() {
+        true => fs::remove_dir_all(folder).with_context(|| unwritable(folder)),
+        false => Ok(()),
+    }
+}
+
+fn unwritable(path: &Path) -> String {
     format!("{} cannot be written", path.display())
 }
 

@@ -214,3 +214,22 @@ fn nanoseconds(value: &Value) -> u64 {
         other => other.as_u64().unwrap_or(0),
     }
 }
+
+#[cfg(test)]
+impl Span {
+    /// Of the gateway, a millisecond long, a millisecond after the beginning of time.
+    pub(crate) fn sample(kind: &str, id: &str, parent_id: &str) -> Self {
+        Self {
+            service: "gateway".to_owned(),
+            name: id.to_owned(),
+            id: id.to_owned(),
+            parent_id: parent_id.to_owned(),
+            kind: kind.to_owned(),
+            is_error: false,
+            start_ns: 1_000_000,
+            duration_ms: 1.0,
+            links: Vec::new(),
+            attributes: Vec::new(),
+        }
+    }
+}

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::{
     apis::{prometheus::Exemplar, tempo::Span},
-    clock::system_ms,
+    clock::{MARGIN_MS, system_ms},
     evidence::{Check, Evidence, Link},
     http::{Answer, HttpError},
     run::{Observed, Stage},
@@ -13,8 +13,6 @@ use crate::{
 };
 
 const POLL: Duration = Duration::from_millis(200);
-/// Clocks of machines, and the time that a request takes.
-const MARGIN_MS: i64 = 60_000;
 
 /// The fields of the check.
 struct Wanted<'s> {
@@ -119,9 +117,11 @@ impl Stage {
         }));
         let seen = spans.iter().map(summary).collect::<Vec<_>>().join("; ");
         evidence.chain.push(Link::new("trace", seen, answer));
+        let read = self.log_lines(wanted, *id, observed, evidence).await;
+        // Shown with its lines, which may have come only now.
         let waterfall = self.waterfall("the chain", *id, spans).await;
         evidence.waterfalls.push(waterfall);
-        self.log_lines(wanted, *id, observed, evidence).await
+        read
     }
 
     /// Those of the faulty requests, one for each trace.

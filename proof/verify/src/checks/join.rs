@@ -12,7 +12,7 @@ use crate::{
         loki::{Line, Loki},
         tempo::{CLIENT, SERVER, Span},
     },
-    clock::system_ms,
+    clock::{MARGIN_MS, system_ms},
     evidence::{Check, Evidence},
     http::{Answer, HttpError},
     run::{Observed, Stage},
@@ -21,8 +21,6 @@ use crate::{
 
 pub(super) const ID: &str = "join";
 pub(super) const CLAIM: &str = "every signal names its trace and its service";
-/// Clocks of machines.
-const MARGIN_MS: i64 = 60_000;
 const POLL: Duration = Duration::from_millis(500);
 /// Examples that are told.
 const TOLD_MAX: usize = 3;
@@ -232,23 +230,14 @@ pub(super) fn told(items: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use reqwest::StatusCode;
-
     use super::*;
     use crate::evidence::Verdict;
 
     fn span(id: &str, parent: &str, kind: &str, start_ms: u64, duration_ms: f64) -> Span {
         Span {
-            service: "gateway".to_owned(),
-            name: id.to_owned(),
-            id: id.to_owned(),
-            parent_id: parent.to_owned(),
-            kind: kind.to_owned(),
-            is_error: false,
             start_ns: start_ms * 1_000_000,
             duration_ms,
-            links: Vec::new(),
-            attributes: Vec::new(),
+            ..Span::sample(kind, id, parent)
         }
     }
 
@@ -261,12 +250,7 @@ mod tests {
                     span("call", "", CLIENT, 5_000, 20.0),
                     span("answer", "call", SERVER, start_ms, 10.0),
                 ]),
-                answer: Answer {
-                    question: String::new(),
-                    url: String::new(),
-                    status: StatusCode::OK,
-                    body: Vec::new(),
-                },
+                answer: Answer::empty(),
             };
             clocks_agree(&[found], Duration::from_millis(100)).map(|check| check.verdict)
         };

@@ -134,19 +134,8 @@ fn service_and_trace(line: &Line, names: &Names) -> Option<(String, String)> {
 
 #[cfg(test)]
 mod tests {
-    use reqwest::StatusCode;
-
     use super::*;
     use crate::{apis::tempo::Span, evidence::Verdict};
-
-    fn answer() -> Answer {
-        Answer {
-            question: String::new(),
-            url: String::new(),
-            status: StatusCode::OK,
-            body: Vec::new(),
-        }
-    }
 
     fn line(text: String) -> Line {
         Line {
@@ -163,27 +152,17 @@ mod tests {
     fn trace(id: TraceId) -> Found {
         Found {
             id,
-            spans: Some(vec![Span {
-                service: "gateway".to_owned(),
-                name: "GET /".to_owned(),
-                id: "1".to_owned(),
-                parent_id: String::new(),
-                kind: SERVER.to_owned(),
-                is_error: false,
-                start_ns: 1_000_000,
-                duration_ms: 1.0,
-                links: Vec::new(),
-                attributes: Vec::new(),
-            }]),
-            answer: answer(),
+            spans: Some(vec![Span::sample(SERVER, "1", "")]),
+            answer: Answer::empty(),
         }
     }
 
     #[test]
     fn a_service_without_a_line_in_its_trace_is_noticed() {
         let (names, id) = (Names::default(), TraceId::random());
-        let verdict =
-            |found: &[Found], lines: &[Line]| of_traces(found, lines, &names, &answer()).verdict;
+        let verdict = |found: &[Found], lines: &[Line]| {
+            of_traces(found, lines, &names, &Answer::empty()).verdict
+        };
         assert_eq!(verdict(&[trace(id)], &[good(id)]), Verdict::Held);
         let other = good(TraceId::random());
         assert_eq!(verdict(&[trace(id)], &[other]), Verdict::Failed);
@@ -194,7 +173,7 @@ mod tests {
     #[test]
     fn a_line_without_trace_or_of_another_service_is_noticed() {
         let (names, id) = (Names::default(), TraceId::random());
-        let verdict = |line: Line| named(&[line], &names, &answer()).verdict;
+        let verdict = |line: Line| named(&[line], &names, &Answer::empty()).verdict;
         assert_eq!(verdict(good(id)), Verdict::Held);
         for text in [
             "no JSON".to_owned(),
@@ -211,7 +190,7 @@ mod tests {
     fn a_line_of_nobody_is_an_orphan() {
         let (names, id) = (Names::default(), TraceId::random());
         let made = HashSet::from([id]);
-        let verdict = |line: Line| orphans(&[line], &made, &names, &answer()).verdict;
+        let verdict = |line: Line| orphans(&[line], &made, &names, &Answer::empty()).verdict;
         assert_eq!(verdict(good(id)), Verdict::Held);
         assert_eq!(verdict(good(TraceId::random())), Verdict::Failed);
         let start = TraceId::random();

@@ -157,8 +157,6 @@ fn fault(found: &Found, wanted: &Wanted<'_>) -> Option<String> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use reqwest::StatusCode;
-
     use super::*;
     use crate::http::Answer;
 
@@ -166,14 +164,7 @@ mod tests {
         Span {
             service: service.to_owned(),
             name: format!("{service}-{id}"),
-            id: id.to_owned(),
-            parent_id: parent.to_owned(),
-            kind: kind.to_owned(),
-            is_error: false,
-            start_ns: 1_000_000,
-            duration_ms: 1.0,
-            links: Vec::new(),
-            attributes: Vec::new(),
+            ..Span::sample(kind, id, parent)
         }
     }
 
@@ -198,12 +189,7 @@ mod tests {
         let found = Found {
             id: TraceId([1; 16]),
             spans,
-            answer: Answer {
-                question: String::new(),
-                url: String::new(),
-                status: StatusCode::OK,
-                body: Vec::new(),
-            },
+            answer: Answer::empty(),
         };
         let services = ["gateway", "task-service", "worker"].map(str::to_owned);
         let wanted = Wanted {

@@ -169,8 +169,6 @@ fn late(phase: &str, found: &[Found]) -> Check {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use reqwest::StatusCode;
-
     use super::*;
     use crate::{evidence::Verdict, http::Answer, sampling::Sampler};
 
@@ -201,12 +199,7 @@ mod tests {
             .map(|(id, _, is_there)| Found {
                 id: *id,
                 spans: is_there.then(Vec::new),
-                answer: Answer {
-                    question: String::new(),
-                    url: String::new(),
-                    status: StatusCode::OK,
-                    body: Vec::new(),
-                },
+                answer: Answer::empty(),
             })
             .collect();
         set("x", &judged, &found).verdict
